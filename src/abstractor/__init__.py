@@ -1,0 +1,1 @@
+"""abstractor: case narratives in, coded variables out."""

@@ -1,0 +1,1 @@
+"""Autoregressive language models (AR): one question a variable, answered by one token."""

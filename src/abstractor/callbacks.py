@@ -1,0 +1,101 @@
+"""What watches a training run: the collapse guard, the choice of the best epoch, the loss curve."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from dvclive import Live
+from torch import Tensor, nn
+from transformers import TrainerCallback
+from transformers.integrations import DVCLiveCallback
+
+_ARMED = 0.9
+"""The guard is armed once the smoothed loss is below this share of a constant predictor's loss."""
+_SMOOTHING = 0.9
+"""Weight of the past in the smoothed loss: about the last ten steps count."""
+
+
+class Collapsed(Exception):
+    """Training fell back to a constant prediction, or its loss is not finite."""
+
+
+class CollapseGuard(TrainerCallback):  # type: ignore[misc]
+    """Raises `Collapsed` when the loss is not finite, or back at a constant predictor's after having left it.
+
+    Armed once the smoothed supervised loss is 10 % below that of a predictor which knows the label shares only.
+    """
+
+    def __init__(self, constant_loss: float) -> None:
+        """`constant_loss`: mean supervised loss of the constant predictor."""
+        self.constant_loss = constant_loss
+        self.smoothed, self.weight, self.armed = 0.0, 0.0, False
+
+    def watch(self, loss: float) -> None:
+        """Take in the supervised loss of one optimiser step."""
+        if not torch.isfinite(torch.tensor(loss)):
+            raise Collapsed("the loss is not finite")
+        self.smoothed = _SMOOTHING * self.smoothed + (1 - _SMOOTHING) * loss
+        self.weight = _SMOOTHING * self.weight + (1 - _SMOOTHING)
+        smoothed = self.smoothed / self.weight
+        self.armed = self.armed or smoothed < _ARMED * self.constant_loss
+        if self.armed and smoothed >= self.constant_loss:
+            raise Collapsed(f"smoothed loss back at {smoothed:.3f}; a constant predictor has {self.constant_loss:.3f}")
+
+
+class BestWeights(TrainerCallback):  # type: ignore[misc]
+    """Keeps the trainable weights of the best epoch in memory; stops after `patience` epochs without a better one."""
+
+    def __init__(self, patience: int) -> None:
+        """`patience` in epochs."""
+        self.patience, self.waited = patience, 0
+        self.loss: float | None = None
+        self.weights: dict[str, Tensor] = {}
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, model: Any = None, **_: Any) -> None:
+        """Compare this epoch's validation loss with the best so far."""
+        if self.loss is None or metrics["eval_loss"] < self.loss:
+            self.loss, self.waited = metrics["eval_loss"], 0
+            self.weights = {name: weight.detach().cpu().clone() for name, weight in trainable(model)}
+            return
+        self.waited += 1
+        control.should_training_stop = self.waited >= self.patience
+
+    def restore(self, model: nn.Module) -> None:
+        """Put the best weights back; without a validation the last ones stay."""
+        with torch.no_grad():
+            for name, weight in trainable(model) if self.weights else []:
+                weight.copy_(self.weights[name])
+
+
+class Curve(DVCLiveCallback):  # type: ignore[misc]
+    """Loss curves through DVCLive, in a folder of their own so that no dvc.yaml is touched."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is DVCLive's, scratch."""
+        super().__init__(live=Live(dir=str(folder), dvcyaml=None, save_dvc_exp=False))
+        self.folder = folder
+
+    def setup(self, args: Any, state: Any, model: Any) -> None:
+        """Log no arguments: the run card has the parameters."""
+        self._initialized = True
+
+    def on_log(self, args: Any, state: Any, control: Any, model: Any = None, logs: Any = None, **kwargs: Any) -> None:
+        """Log the losses at the optimiser step, not at DVCLive's own count."""
+        self.live.step = state.global_step
+        losses = {key: value for key, value in logs.items() if key in ("loss", "eval_loss")}
+        super().on_log(args, state, control, model=model, logs=losses, **kwargs)
+
+    def rows(self) -> list[tuple[int, str, float]]:
+        """(step, "training" or "validation", loss), in the order of steps."""
+        files = {"training": "loss.tsv", "validation": "eval/loss.tsv"}
+        rows = []
+        for part, name in files.items():
+            path = self.folder / "plots" / "metrics" / name
+            lines = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
+            rows += [(int(step), part, float(loss)) for step, loss in (line.split("\t") for line in lines)]
+        return sorted(rows)
+
+
+def trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Names and weights that training changes."""
+    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]

@@ -1,0 +1,1 @@
+"""The made-up corpus, so that everything runs without any data."""

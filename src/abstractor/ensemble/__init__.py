@@ -1,0 +1,1 @@
+"""The blend: weights, thresholds and the honest score of all models together."""

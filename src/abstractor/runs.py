@@ -1,0 +1,162 @@
+"""One run of a stage: its seeds, its device and dtype with their reasons, its card."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from abstractor.errors import UserError
+from abstractor.files import write_json
+from abstractor.params import Strict
+
+if TYPE_CHECKING:
+    import torch
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Folds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2)]
+
+_PACKAGES = ("torch", "transformers", "peft", "datasets", "accelerate", "numpy", "pandas", "safetensors")
+
+
+class RunError(UserError):
+    """The machine cannot do what params.yaml asks for, or training failed for good."""
+
+
+class Machine(Strict):
+    """Where and how to compute (params sections `train` and `infer`)."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    """`auto`: the first CUDA device, else the CPU."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+    """Of the arithmetic; `auto`: float32 on a CPU, bfloat16 on a GPU that has it, else float16."""
+    threads: Annotated[int, Field(ge=1, le=256)]
+    """CPU threads. Fixed, because another number of threads may change the last bits of a result."""
+
+
+class Inference(Machine):
+    """How to predict (params section `infer`), out-of-fold and new cases alike."""
+
+    batch_tokens: Annotated[int, Field(ge=16)]
+    """Token budget of one forward pass."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The device and dtype that were chosen, and why."""
+
+    device: "torch.device"
+    dtype: "torch.dtype"
+    reason: str
+
+
+def derive_seed(seed: int, *purpose: object) -> int:
+    """A seed of its own for each purpose (folds, initialisation, data order, ..), so that none disturbs another."""
+    digest = hashlib.sha256("/".join(map(str, (seed, *purpose))).encode()).digest()
+    return int.from_bytes(digest[:4], "big") % 2**31
+
+
+def check_folds(folds: list[int]) -> list[int]:
+    """Refuse a list of folds that is not 0, 1, .., n-1."""
+    if folds != list(range(len(folds))):
+        raise RunError(f"params.yaml: folds: expected [0, 1, .., n-1], found {folds}")
+    return folds
+
+
+def prepare_machine(machine: Machine) -> Compute:
+    """Choose device and dtype, fix the threads and make PyTorch deterministic.
+
+    Raises:
+        RunError: CUDA is asked for and absent, or the device does not have the dtype.
+    """
+    go_offline()
+    import torch
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    torch.set_num_threads(machine.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    compute = _choose(machine)
+    print(f"computing on {compute.reason}")
+    return compute
+
+
+def go_offline() -> None:
+    """Keep every library off the network and its caches in the project; to be called before they are imported."""
+    cache = Path("data/.cache").resolve()
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        os.environ[name] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HOME", str(cache))
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def _choose(machine: Machine) -> Compute:
+    import torch
+
+    found = torch.cuda.is_available()
+    if machine.device == "cuda" and not found:
+        raise RunError("params.yaml: device: cuda, but PyTorch finds no CUDA device; set it to cpu or auto")
+    if machine.device == "cpu" or not found:
+        why = "asked for" if machine.device == "cpu" else "no CUDA device found"
+        if machine.dtype == "float16":
+            raise RunError("params.yaml: dtype: float16 has no fast arithmetic on a CPU; set it to float32 or auto")
+        dtype = torch.bfloat16 if machine.dtype == "bfloat16" else torch.float32
+        return Compute(torch.device("cpu"), dtype, f"cpu ({why}), {dtype}, {machine.threads} threads")
+    name, native = torch.cuda.get_device_name(0), torch.cuda.get_device_capability(0) >= (8, 0)
+    if machine.dtype == "auto":
+        dtype = torch.bfloat16 if native else torch.float16
+        why = "the device has it" if native else "the device has no bfloat16"
+    else:
+        dtype, why = getattr(torch, machine.dtype), "asked for"
+        if dtype == torch.bfloat16 and not native:
+            raise RunError(f"params.yaml: dtype: bfloat16, which {name} only emulates; set it to float16 or auto")
+    return Compute(torch.device("cuda", 0), dtype, f"{name}, {dtype} ({why})")
+
+
+def autocast(compute: Compute) -> "torch.autocast":
+    """Mixed precision where the arithmetic is not float32; the weights keep the dtype they have."""
+    import torch
+
+    return torch.autocast(compute.device.type, compute.dtype, enabled=compute.dtype != torch.float32)
+
+
+def to_device(batch: dict[str, Any], compute: Compute) -> dict[str, Any]:
+    """A batch with its tensors on the device."""
+    import torch
+
+    return {key: value.to(compute.device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+
+
+def write_card(path: Path, compute: Compute | None, seconds: float, **content: Any) -> None:
+    """Write a run card: what made a result. Kept apart from the model folder, whose hash it must not change.
+
+    Args:
+        path: of the JSON file.
+        compute: device and dtype, None for a stage without a model.
+        seconds: wall-clock time of the run.
+        content: resolved parameters, seeds tried, counts; never a case's text.
+    """
+    card = {
+        "commit": _commit(),
+        "compute": compute.reason if compute else "cpu",
+        "python": platform.python_version(),
+        "seconds": round(seconds, 1),
+        "versions": {name: version(name) for name in _PACKAGES},
+        **content,
+    }
+    write_json(path, card)
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

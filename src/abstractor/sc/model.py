@@ -1,0 +1,145 @@
+"""The classifier: a backbone, a pooling, one linear head over all variables.
+
+R rows, B cases, L tokens, H hidden units, K outputs.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from abstractor.pretrained import backbone_folder, tidy_adapter
+from abstractor.codebook import Codebook
+from abstractor.files import replaced, write_json
+from abstractor.runs import RunError
+from abstractor.sc.params import ScModel
+
+_HEAD, _READING = "head.safetensors", "classifier.json"
+
+
+class Reading(NamedTuple):
+    """What prediction must know of a trained classifier; kept in its folder."""
+
+    backbone: str
+    """Name under `models/backbones`."""
+    adapter: bool
+    """LoRA: the folder holds an adapter for the backbone, else the whole backbone."""
+    form: str
+    """One of `inputs.FORMS`."""
+    pooling: str
+    """See `pool`."""
+    max_tokens: int
+    """Longest row."""
+    columns: list[str]
+    """Outputs of the head, as `codebook.columns`."""
+
+    @classmethod
+    def of(cls, params: ScModel, form: str, codebook: Codebook) -> "Reading":
+        """What a classifier trained with `params` will have to know."""
+        adapter, columns = params.lora is not None, list(codebook.columns)
+        return cls(params.backbone, adapter, form, params.pooling, params.max_tokens, columns)
+
+
+class Classifier(nn.Module):
+    """Logits of all variables for each case."""
+
+    def __init__(self, backbone: nn.Module, outputs: int, pooling: str, dropout: float) -> None:
+        """Put a fresh head on `backbone`; the default initialisation uses PyTorch's global seed."""
+        super().__init__()
+        self.backbone = backbone
+        self.pooling = pooling
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(backbone.config.hidden_size, outputs)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, case: Tensor, slot: Tensor) -> Tensor:
+        """Element-wise maximum over a case's rows of the row logits.
+
+        Args:
+            input_ids: (R, L), padded on the right.
+            attention_mask: (R, L), 1 for a token, 0 for padding.
+            case: (R,), the case a row belongs to, 0 to B-1.
+            slot: (R,), its place among the case's rows.
+
+        Returns:
+            (B, K). An empty narrative has no row and so no say.
+        """
+        states = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        row_logits = self.head(self.dropout(pool(states, attention_mask, self.pooling)))
+        shape = (int(case.max()) + 1, int(slot.max()) + 1, row_logits.shape[1])
+        logits = row_logits.new_full(shape, -torch.inf)
+        logits[case, slot] = row_logits
+        return logits.amax(dim=1).float()
+
+
+def pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
+    """One vector a row: the mean of its tokens, its first or its last. Shapes (R, L, H), (R, L) -> (R, H)."""
+    if pooling == "mean":
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        return (states * weights).sum(dim=1) / weights.sum(dim=1)
+    last = mask.sum(dim=1) - 1 if pooling == "last" else torch.zeros_like(mask[:, 0])
+    return states[torch.arange(len(states), device=states.device), last]
+
+
+def build(params: ScModel, outputs: int) -> Classifier:
+    """A classifier with pretrained backbone and fresh head (and fresh adapters).
+
+    Raises:
+        RunError: the backbone cannot read rows of `max_tokens`.
+    """
+    backbone = backbone_folder(params.backbone)
+    limit = getattr(AutoConfig.from_pretrained(backbone), "max_position_embeddings", None)
+    if limit is not None and params.max_tokens > limit:
+        raise RunError(f"params.yaml: max_tokens: {params.backbone} reads {limit} tokens at most, found {params.max_tokens}")
+    model = AutoModel.from_pretrained(backbone, dtype=torch.float32)
+    if params.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    if params.lora is not None:
+        model = get_peft_model(
+            model,
+            LoraConfig(
+                r=params.lora.rank,
+                lora_alpha=params.lora.alpha,
+                lora_dropout=params.lora.dropout,
+                target_modules=sorted(params.lora.targets),
+            ),
+        )
+    return Classifier(model, outputs, params.pooling, params.head_dropout)
+
+
+def load_tokenizer(backbone: str) -> Any:
+    """The tokenizer of a backbone."""
+    return AutoTokenizer.from_pretrained(backbone_folder(backbone))
+
+
+def save(model: Classifier, reading: Reading, folder: Path) -> None:
+    """Write a model folder, whole or not at all: what transformers or peft would, and the head beside it."""
+    with replaced(folder) as partial:
+        model.backbone.save_pretrained(partial)
+        if reading.adapter:
+            tidy_adapter(partial, reading.backbone)
+        head = {name: weight.detach().cpu().contiguous() for name, weight in model.head.state_dict().items()}
+        save_file(head, partial / _HEAD)
+        write_json(partial / _READING, reading._asdict())
+
+
+def load(folder: Path, codebook: Codebook) -> tuple[Classifier, Reading]:
+    """A trained classifier in evaluation mode, and how it reads.
+
+    Raises:
+        RunError: the folder holds no classifier, or one for other variables.
+    """
+    if not (folder / _READING).is_file():
+        raise RunError(f"{folder} holds no classifier; run its training stage, or pull it: `dvc pull {folder}`")
+    reading = Reading(**json.loads((folder / _READING).read_text(encoding="utf-8")))
+    if reading.columns != list(codebook.columns):
+        raise RunError(f"{folder} was trained for other variables than codebook {codebook.dataset}; train it again")
+    base = AutoModel.from_pretrained(backbone_folder(reading.backbone) if reading.adapter else folder, dtype=torch.float32)
+    backbone = PeftModel.from_pretrained(base, folder) if reading.adapter else base
+    model = Classifier(backbone, len(reading.columns), reading.pooling, 0.0)
+    model.head.load_state_dict(load_file(folder / _HEAD))
+    return model.eval(), reading

@@ -1,0 +1,77 @@
+"""The parameters of one sequence classifier, `models.<name>` in params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from abstractor.params import Strict
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=100)]
+RDropWeight = Weight
+"""Type of the top-level parameter `rdrop`."""
+
+
+class Lora(Strict):
+    """Low-rank adapters in place of full fine-tuning (arXiv 2106.09685)."""
+
+    rank: Annotated[int, Field(ge=1, le=1024)]
+    """Rank of the update."""
+    alpha: Annotated[int, Field(ge=1, le=4096)]
+    """The update is scaled by alpha / rank."""
+    dropout: Share
+    """Dropout before the adapter."""
+    targets: Annotated[list[str], Field(min_length=1)]
+    """Names of the linear layers that get an adapter."""
+
+
+class ScModel(Strict):
+    """How a sequence classifier reads, what it minimises and how it is trained."""
+
+    backbone: str
+    """Name under `backbones`: any encoder or decoder that AutoModel loads."""
+    seed: Annotated[int, Field(ge=0)]
+    """Of initialisation and data order; the folds keep theirs."""
+    max_tokens: Annotated[int, Field(ge=16, le=131072)]
+    """Longest row; longer narratives lose their middle."""
+    pooling: Literal["mean", "first", "last"]
+    """Which states stand for the row: the mean of all, the first ([CLS]) or the last token's."""
+    head_dropout: Share
+    """Dropout before the head."""
+    lora: Lora | None
+    """Null: every weight of the backbone is trained."""
+    rdrop_form: Literal["mse", "kl"]
+    """R-Drop compares the binary logits (mse) or all probabilities (kl)."""
+    binary_weight: Weight
+    """Weight of the binary cross entropies, summed over the variables."""
+    categorical_weight: Weight
+    """Weight of each categorical variable's cross entropy."""
+    swap: Share
+    """Probability that a training case's narratives change places (SC1)."""
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    """Passes over the training cases."""
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    """Cases an optimiser step."""
+    micro_tokens: Annotated[int, Field(ge=16)]
+    """Token budget of one forward pass; a step is cut into as many as it needs."""
+    pool: Annotated[int, Field(ge=1, le=10000)]
+    """Steps sorted by length together; 1: purely random batches."""
+    learning_rate: Rate
+    """Peak rate of the backbone."""
+    head_learning_rate: Rate
+    """Peak rate of the new head."""
+    warmup: Share
+    """Share of all steps in which the rate rises."""
+    weight_decay: Share
+    """AdamW's decay of matrices."""
+    clip: Annotated[float, Field(gt=0)]
+    """Largest norm of a step's gradient."""
+    early_stopping: Annotated[int, Field(ge=0, le=1000)]
+    """Epochs without a better validation loss before training stops; 0: no validation, the last epoch is kept."""
+    gradient_checkpointing: bool
+    """Recompute activations in the backward pass: less memory, more time."""
+    optimizer: Literal["adamw", "adamw_8bit"]
+    """adamw_8bit needs a GPU and bitsandbytes."""
+    restarts: Annotated[int, Field(ge=0, le=20)]
+    """Fresh starts allowed after a collapse, each with the next initialisation seed."""

@@ -1,0 +1,27 @@
+"""Check a CSV or Parquet file of new cases and put it in place, on a machine that needs no training data.
+
+python stages/import_new_cases.py FROM
+"""
+
+import argparse
+from pathlib import Path
+
+from abstractor.errors import run_script
+from abstractor.importing import lay_new_cases
+from abstractor.params import Params
+from abstractor.raw import CorpusName
+
+
+def main() -> None:
+    """Put the new cases in place of the chosen corpus's and say what to run next."""
+    parser = argparse.ArgumentParser(description="Check new cases and put them in place under data/.")
+    parser.add_argument("source", metavar="FROM", type=Path, help="CSV or Parquet file of cases")
+    args = parser.parse_args()
+    name = Params().get("corpus", CorpusName)
+    count = lay_new_cases(name, args.source, Path("data"))
+    print(f"{name}: {count} new cases in data/raw/{name}/test_features.csv")
+    print("next: dvc repro --pull --allow-missing infer_t4")
+
+
+if __name__ == "__main__":
+    run_script(main)

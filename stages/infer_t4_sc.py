@@ -1,0 +1,33 @@
+"""Predict the new cases with one classifier, within a T4's limits: python stages/infer_t4_sc.py MODEL FOLD."""
+
+import argparse
+from pathlib import Path
+
+from abstractor.errors import run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("fold", type=int)
+    arguments = parser.parse_args()
+
+    from abstractor import codebook, corpus, predictions, runs
+    from abstractor.params import Params
+
+    params = Params()
+    infer = params.get("infer", runs.Inference)
+    compute = runs.prepare_machine(infer)
+
+    from abstractor.sc.predict import predict
+
+    name, fold = arguments.model, str(arguments.fold)
+    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
+    cases = corpus.read_prepared_cases(Path("data/prepared/new_cases.parquet"), book)
+
+    table = predict(book, Path("models") / name / fold, cases, compute, infer.batch_tokens)
+    predictions.write(Path("data/predictions/new") / name / f"{fold}.parquet", book, table)
+
+
+if __name__ == "__main__":
+    run_script(main)

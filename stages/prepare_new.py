@@ -1,0 +1,34 @@
+"""Check the new cases, and cut a slice if asked for. Needs no training data and no labels.
+
+python stages/prepare_new.py
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from abstractor import codebook, corpus, folds, raw
+from abstractor.errors import run_script
+from abstractor.params import Params
+from abstractor.runs import Seed
+
+CaseCount = Annotated[int, Field(ge=1)] | None
+"""None: all."""
+
+
+def main() -> None:
+    """Read the raw new-case file, write the new cases."""
+    params = Params()
+    name, seed = params.get("corpus", raw.CorpusName), params.get("seed", Seed)
+    size = params.get("new_cases", CaseCount)
+    book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
+    cases = raw.read_features(Path(f"data/raw/{name}/test_features.csv"), book)
+    if size is not None:
+        cases = cases.loc[folds.slice_by_length(cases, size, seed)]
+    corpus.write_cases(Path("data/prepared/new_cases.parquet"), book, cases)
+    print(f"{name}: {len(cases)} new cases")
+
+
+if __name__ == "__main__":
+    run_script(main)

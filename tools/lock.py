@@ -1,0 +1,73 @@
+"""Write requirements/cpu.txt and requirements/gpu.txt from pyproject.toml: `make lock`.
+
+pip resolves once, with every extra and the CUDA build of torch; what the `gpu` extra and CUDA
+bring is left out of cpu.txt. So whatever both locks name, they name at one version.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+HEADER = """\
+# Written by `make lock` from pyproject.toml (Python 3.11, Linux): every version, {what}.
+# No hashes, since the build of torch differs by machine: pip's own configuration chooses CPU or CUDA.
+# {cuda}
+"""
+CPU = HEADER.format(what="base and `dev`", cuda="Where that is a CUDA build, torch itself pins the CUDA packages.")
+GPU = HEADER.format(
+    what="with `gpu` and `dev`", cuda="The CUDA packages and triton are those that torch pins; unsloth alone would take a newer triton."
+)
+
+
+def main() -> None:
+    """Resolve and write both files."""
+    content = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    extras = content["project"]["optional-dependencies"]
+    base = [*content["project"]["dependencies"], *content["build-system"]["requires"], *extras["dev"]]
+    found = resolve([*base, *extras["gpu"]])
+    for name, header, names in (("cpu", CPU, closure(base, found)), ("gpu", GPU, set(found))):
+        # The local suffix (+cpu, +cu130) names a build, which is the machine's choice.
+        pins = [f"{key}=={found[key]['version'].split('+')[0]}\n" for key in sorted(names)]
+        Path(f"requirements/{name}.txt").write_text(header + "".join(pins), encoding="utf-8")
+        print(f"requirements/{name}.txt: {len(pins)} packages")
+
+
+def resolve(requirements: list[str]) -> dict[str, dict[str, object]]:
+    """Canonical name -> metadata of what pip would install into an empty environment."""
+    # `===` compares letter by letter, so a CPU build (2.13.0+cpu) on this machine is no candidate.
+    cuda = [r.replace("==", "===") for r in requirements if Requirement(r).name == "torch"]
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        options = ["--quiet", "--dry-run", "--ignore-installed", "--report", str(report)]
+        subprocess.run([sys.executable, "-m", "pip", "install", *options, *requirements, *cuda], check=True)
+        installs = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return {canonicalize_name(item["metadata"]["name"]): item["metadata"] for item in installs}
+
+
+def closure(requirements: list[str], found: dict[str, dict[str, object]]) -> set[str]:
+    """Names that `requirements` need, directly or not; of torch's own needs, those of its CPU build."""
+    seen: set[tuple[str, str]] = set()
+    todo = [Requirement(text) for text in requirements]
+    while todo:
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        for extra in ("", *requirement.extras):
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            for text in found[name].get("requires_dist", []):
+                need = Requirement(text)
+                cuda = name == "torch" and "platform_system" in str(need.marker)
+                if not cuda and (need.marker is None or need.marker.evaluate({"extra": extra})):
+                    todo.append(need)
+    return {name for name, _ in seen}
+
+
+if __name__ == "__main__":
+    main()
