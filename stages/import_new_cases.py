@@ -20,7 +20,7 @@ def main() -> None:
     name = Params().get("corpus", CorpusName)
     count = lay_new_cases(name, args.source, Path("data"))
     print(f"{name}: {count} new cases in data/raw/{name}/test_features.csv")
-    print("next: dvc repro --pull --allow-missing infer_t4")
+    print("next: make predict")
 
 
 if __name__ == "__main__":

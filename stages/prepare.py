@@ -5,30 +5,24 @@ python stages/prepare.py
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from abstractor import codebook, corpus, folds, raw
 from abstractor.errors import run_script
 from abstractor.files import replaced
 from abstractor.params import Params
-from abstractor.runs import Folds, Seed, check_folds
-
-CaseCount = Annotated[int, Field(ge=1)] | None
-"""None: all."""
+from abstractor.runs import Folds, Seed, check_folds, derive_seed
 
 
 def main() -> None:
     """Read the raw training files, write cases, labels and folds: all three or none."""
     params = Params()
     name, seed = params.get("corpus", raw.CorpusName), params.get("seed", Seed)
-    count, size = len(check_folds(params.get("folds", Folds))), params.get("cases", CaseCount)
+    count, size = len(check_folds(params.get("folds", Folds))), params.get("cases", raw.CaseCount)
     book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
     source, target = Path(f"data/raw/{name}"), Path("data/prepared")
     cases, labels = raw.read_training(source / "train_features.csv", source / "train_labels.csv", book)
     if size is not None:
-        uids = folds.stratified_slice(book, labels, size, seed)
+        uids = folds.stratified_slice(book, labels, size, derive_seed(seed, "slice"))
         cases, labels = cases.loc[uids], labels.loc[uids]
     fold = folds.assign(book, labels, count, seed)
     with ExitStack() as stack:
@@ -37,7 +31,7 @@ def main() -> None:
         corpus.write_labels(paths[1], book, labels)
         folds.write(paths[2], fold)
     gaps = int((labels == corpus.NOT_CODED).to_numpy().sum())
-    print(f"{name}: {len(cases)} training cases, {len(book.variables)} variables, {gaps} labels not coded, {count} folds")
+    print(f"{name}: {len(cases)} training cases in {count} folds, {len(book.variables)} variables, {gaps} labels empty")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -21,7 +22,8 @@ HEADER = """\
 """
 CPU = HEADER.format(what="base and `dev`", cuda="Where that is a CUDA build, torch itself pins the CUDA packages.")
 GPU = HEADER.format(
-    what="with `gpu` and `dev`", cuda="The CUDA packages and triton are those that torch pins; unsloth alone would take a newer triton."
+    what="with `gpu` and `dev`",
+    cuda="The CUDA packages and triton are those that torch pins; unsloth alone would take a newer triton.",
 )
 
 
@@ -38,7 +40,7 @@ def main() -> None:
         print(f"requirements/{name}.txt: {len(pins)} packages")
 
 
-def resolve(requirements: list[str]) -> dict[str, dict[str, object]]:
+def resolve(requirements: list[str]) -> dict[str, dict[str, Any]]:
     """Canonical name -> metadata of what pip would install into an empty environment."""
     # `===` compares letter by letter, so a CPU build (2.13.0+cpu) on this machine is no candidate.
     cuda = [r.replace("==", "===") for r in requirements if Requirement(r).name == "torch"]
@@ -50,7 +52,7 @@ def resolve(requirements: list[str]) -> dict[str, dict[str, object]]:
     return {canonicalize_name(item["metadata"]["name"]): item["metadata"] for item in installs}
 
 
-def closure(requirements: list[str], found: dict[str, dict[str, object]]) -> set[str]:
+def closure(requirements: list[str], found: dict[str, dict[str, Any]]) -> set[str]:
     """Names that `requirements` need, directly or not; of torch's own needs, those of its CPU build."""
     seen: set[tuple[str, str]] = set()
     todo = [Requirement(text) for text in requirements]

@@ -86,6 +86,9 @@ def fetch(name: str, spec: Backbone, out: Path) -> None:
     Raises:
         BackboneError: the source cannot be reached, has another hash, or holds no safetensors.
     """
+    online = isinstance(spec, HubSource) and spec.allow_hub
+    # Read by the hub's client once, at import; the parameter outranks the offline default.
+    os.environ.update(HF_HUB_OFFLINE="0" if online else "1", HF_HUB_DISABLE_TELEMETRY="1")
     out.parent.mkdir(parents=True, exist_ok=True)
     # The scratch folder lies beside `out`: a model may be larger than the room in the temporary folder.
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.fetch-") as scratch, replaced(out) as partial:
@@ -109,7 +112,9 @@ def pin(name: str, folder: Path) -> Pin:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in paths:
         if not _KEPT.fullmatch(path.relative_to(folder).as_posix()):
-            raise BackboneError(f"backbone {name}: {path} is no file of a model folder; run `dvc repro -f fetch_backbone@{name}`")
+            raise BackboneError(
+                f"backbone {name}: {path} is no file of a model folder; run `dvc repro --force fetch_backbone@{name}`"
+            )
     return {"name": name, "files": {path.name: _sha256(path) for path in paths}}
 
 
@@ -166,7 +171,7 @@ def _convert_gguf(name: str, file: Path, out: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
     if not file.is_file():
-        raise BackboneError(f"backbone {name}: the package holds no file {file.name} at `path`; correct it in params.yaml")
+        raise BackboneError(f"backbone {name}: the package holds no {file.name} at `path`; correct it in params.yaml")
     read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     # A model read from GGUF counts as quantised and refuses to be saved: its weights go into a plain one.
     del read.config.quantization_config
@@ -177,8 +182,8 @@ def _convert_gguf(name: str, file: Path, out: Path) -> None:
     # so the special tokens come from the model's own ids.
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     ids = {part: getattr(read.config, f"{part}_token_id", None) for part in ("bos", "eos", "pad", "unk")}
-    special = {f"{part}_token": tokenizer.convert_ids_to_tokens(token) for part, token in ids.items() if token is not None}
-    clean = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, **special)
+    named = {f"{part}_token": tokenizer.convert_ids_to_tokens(n) for part, n in ids.items() if n is not None}
+    clean = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, **named)
     clean.chat_template = tokenizer.chat_template
     clean.save_pretrained(out)
 
@@ -202,14 +207,16 @@ def _fetch_hub(name: str, spec: HubSource, scratch: Path, out: Path) -> None:
         )
     if spec.revision is None:
         raise BackboneError(f"backbone {name}: {spec.repo} has no revision; name a full commit in params.yaml")
-    # Read once, at import; the parameter outranks the offline default of the Makefile.
-    os.environ["HF_HUB_OFFLINE"] = "0"
+    from httpx import HTTPError
     from huggingface_hub import snapshot_download
 
-    patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+    wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
     try:
-        snapshot_download(spec.repo, revision=spec.revision, local_dir=scratch, allow_patterns=patterns, ignore_patterns=["*/*"])
-    except Exception as error:  # the hub's client raises its own, requests' and OS errors
+        # "*" crosses slashes here; folders hold other formats of the same weights.
+        snapshot_download(
+            spec.repo, revision=spec.revision, local_dir=scratch, allow_patterns=wanted, ignore_patterns="*/*"
+        )
+    except (HTTPError, OSError) as error:
         raise BackboneError(
             f"backbone {name}: the hub did not give {spec.repo} at {spec.revision} ({type(error).__name__}); "
             f"check repository, commit, network, and HF_TOKEN if the model is gated"

@@ -83,7 +83,9 @@ def load(path: Path) -> Codebook:
     try:
         content = read_yaml(path)
     except FileNotFoundError:
-        raise CodebookError(f"{path} is missing; `make corpus NAME=.. FROM=..` puts a corpus and its codebook in place") from None
+        raise CodebookError(
+            f"{path} is missing; `make corpus NAME=.. FROM=..` lays down a corpus and its codebook"
+        ) from None
     except ValueError as error:
         raise CodebookError(f"{error}; expected a codebook like data/codebooks/nvdrs_youth.yaml") from None
     top = _Section(path, "", content)
@@ -116,8 +118,10 @@ def _variable(path: Path, number: int, entry: Any) -> Variable:
         section.check(type(code) is int and 0 <= code < 1000, "codes are whole numbers from 0 to 999")
         section.check(isinstance(label, str) and label.strip(), f"code {code} needs a label (quote yes and no)")
     section.check(len(values) > 1, "only one value; a variable needs two or more")
-    section.check(len(values) <= MAX_CODES, f"{len(values)} codes; {MAX_CODES} at most, since each is asked as one letter")
-    section.check(kind == "categorical" or list(values) == [0, 1], "a binary variable has the codes 0 and 1, in this order")
+    section.check(
+        len(values) <= MAX_CODES, f"{len(values)} codes; at most {MAX_CODES}, since each is asked as a letter"
+    )
+    section.check(kind == "categorical" or list(values) == [0, 1], "a binary has the codes 0 and 1, in this order")
     share = entry.get("share")
     section.check(share is None or (type(share) is float and 0 < share < 1), "share must lie between 0 and 1")
     question = section.text("question") if "question" in entry else definition
@@ -137,8 +141,9 @@ class _Section:
             raise CodebookError(f"{self.path}: {self.where + ': ' if self.where else ''}{rule}")
 
     def refuse_unknown(self, *known: str) -> None:
-        for key in self.content:
-            self.check(key in known, f"unknown key {key!r}; expected {', '.join(known)}")
+        for number, key in enumerate(self.content, 1):
+            name = key if isinstance(key, str) and _NAME.fullmatch(key) else f"number {number}"
+            self.check(key in known, f"unknown key {name}; expected {', '.join(known)}")
 
     def text(self, key: str) -> str:
         value = self.content.get(key)

@@ -1,13 +1,14 @@
 """Honest scores: what is tuned on predictions (thresholds, weights) is scored on cases that it was not tuned on."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from abstractor import folds, metrics, thresholds
 from abstractor.codebook import Codebook
 from abstractor.errors import UserError
+from abstractor.runs import derive_seed
 
 PARTS = 5
 _SMALLEST = 2 * PARTS
@@ -28,7 +29,7 @@ def parts(codebook: Codebook, labels: pd.DataFrame, seed: int) -> pd.Series:
         raise TooFewCasesError(
             f"a cross-fitted score needs {_SMALLEST} coded cases, found {len(labels)}; raise `cases` or use fewer folds"
         )
-    return folds.assign(codebook, labels, PARTS, seed)
+    return folds.assign(codebook, labels, PARTS, derive_seed(seed, "parts"))
 
 
 def crossfit(
@@ -60,14 +61,14 @@ def decide(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, 
     )
 
 
-def report(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, seed: int) -> dict[str, object]:
+def report(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, seed: int) -> dict[str, Any]:
     """The metrics of one system's out-of-fold predictions: cross-fitted `f1`, `log_loss` (nats), `cases`.
 
     Args:
         codebook: gives the variables.
         predictions: of the cases to score.
         labels: at least those cases.
-        seed: of the parts.
+        seed: the global one.
 
     Raises:
         TooFewCasesError: fewer than ten cases.

@@ -4,7 +4,9 @@ UserError                 something outside the code is wrong; exit code 2
 ├── params.ParamsError        params.yaml
 ├── codebook.CodebookError    a codebook file
 ├── corpus.CorpusError        cases or labels
+├── folds.FoldsError          folds or a slice that the cases are too few for
 ├── predictions.PredictionsError   a table of predictions
+├── demo.corpus.DemoError     a codebook that the made-up corpus is not for
 ├── backbones.BackboneError   a pretrained model
 └── runs.RunError             the machine, the seed, the training
 

@@ -10,17 +10,21 @@ from typing import Any
 
 import yaml
 
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader with YAML 1.2 floats (5e-5, as `dvc exp run -S` writes them) and no duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        mapping = super().construct_mapping(node, deep=deep)
-        if len(mapping) != len(node.value) and not any(key.tag.endswith(":merge") for key, _ in node.value):
-            names = [key.value for key, _ in node.value]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
-        return mapping
+        # Before the parent merges `<<` into the node: a key that overrides a merged one does not stand twice.
+        seen = set()
+        for key, _ in node.value:
+            if (key.tag, str(key.value)) in seen:
+                name = key.value if _NAME.fullmatch(str(key.value)) else "(not a plain name)"
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name} stands twice", key.start_mark)
+            seen.add((key.tag, str(key.value)))
+        return super().construct_mapping(node, deep=deep)
 
 
 _Loader.add_implicit_resolver(
@@ -41,8 +45,9 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start})") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ValueError(f"{path}, line {line}: {error.problem}") from None
-    except yaml.YAMLError:
+        problem = re.sub(r"'[^'<]{3,}'", "(a name)", error.problem or "not YAML")
+        raise ValueError(f"{path}, line {line}: {problem}") from None
+    except (yaml.YAMLError, ValueError):  # a ValueError is a number or a date out of range
         raise ValueError(f"{path} is not YAML") from None
 
 

@@ -34,7 +34,7 @@ def assign(codebook: Codebook, labels: pd.DataFrame, folds: int, seed: int) -> p
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
     if len(labels) < folds:
-        raise FoldsError(f"{folds} folds need at least {folds} cases, found {len(labels)}; add cases or use fewer folds")
+        raise FoldsError(f"{folds} folds need at least as many cases, found {len(labels)}; use fewer folds")
     codes = one_hot(codebook, labels := labels.sort_index())
     fold = pd.Series(0, index=labels.index.rename("uid"), name="fold", dtype=np.int64)
     splitter = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
@@ -46,7 +46,7 @@ def assign(codebook: Codebook, labels: pd.DataFrame, folds: int, seed: int) -> p
 def stratified_slice(codebook: Codebook, labels: pd.DataFrame, cases: int, seed: int) -> pd.Index:
     """Exactly `cases` uids (sorted) in which every code is about as frequent as in all labels.
 
-    Iterative stratification prefers even codes to even sizes; the few cases too many or too few are evened out at random.
+    Iterative stratification puts even codes before exact sizes; the few cases too many or too few are drawn at random.
 
     Raises:
         FoldsError: fewer cases than asked for.

@@ -34,7 +34,7 @@ class Imported(NamedTuple):
 
 
 def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Imported:
-    """Check a folder of `.csv` or `.parquet` files and lay `<data>/raw/<name>/` and `<data>/codebooks/<name>.yaml` down.
+    """Check a folder of `.csv` or `.parquet` files and fill `<data>/raw/<name>/` and `<data>/codebooks/<name>.yaml`.
 
     Everything is checked before anything is written. Columns that the codebook does not name stay behind.
 
@@ -50,7 +50,9 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
     """
     _check_name(name)
     target, chosen = data / "codebooks" / f"{name}.yaml", codebook or source / "codebook.yaml"
-    if codebook is None and not chosen.is_file() and target.is_file():
+    if codebook is None and not chosen.is_file():
+        if not target.is_file():
+            raise CorpusError(f"{chosen} is missing; write one like data/codebooks/nvdrs_youth.yaml, or name another")
         chosen = target
     book = codebooks.load(chosen)
     training = read_training(_found(source, "train_features"), _found(source, "train_labels"), book)
@@ -58,7 +60,7 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
     folder = data / "raw" / name
     imported = Imported(len(training.cases), len(new.cases), coded, folder.exists())
     with ExitStack() as stack:
-        # The last entered is the first to take its place: cases never stand beside a codebook that they do not fit.
+        # Both are complete before either takes its place.
         shutil.copyfile(chosen, stack.enter_context(replaced(target)))
         partial = stack.enter_context(replaced(folder))
         partial.mkdir()
@@ -108,7 +110,7 @@ def _check_name(name: str) -> None:
 
 
 def _new_cases(source: Path, book: Codebook) -> tuple[Coded, Layout, bool]:
-    """New cases with their labels (not coded where there is no file), their layout, and whether labels came with them."""
+    """New cases with labels (not coded where there is no file), their layout, and whether any label came with them."""
     cases = read_features(_found(source, "test_features"), book)
     labels_file, layout_file = _file(source, "test_labels"), _file(source, "submission_format")
     labels = read_labels(labels_file, book, cases.index) if labels_file else _no_labels(book, cases)
@@ -139,8 +141,8 @@ def _write_features(path: Path, cases: pd.DataFrame) -> None:
 
 
 def _write_labels(path: Path, labels: pd.DataFrame) -> None:
-    rows = ([uid, *("" if code == NOT_CODED else code for code in codes)] for uid, *codes in labels.itertuples(name=None))
-    _write(path, ["uid", *labels.columns], rows)
+    cells = labels.astype("str").mask(labels == NOT_CODED, "")
+    _write(path, ["uid", *labels.columns], cells.itertuples(name=None))
 
 
 def _write_layout(path: Path, book: Codebook, layout: Layout) -> None:

@@ -1,7 +1,8 @@
 """The score: F1 per variable and its mean, with bootstrap intervals. The only scoring path of the project.
 
 F1 of the positive class for a binary variable, micro F1 over the codes for a categorical one; 0 where nothing is true
-or predicted; cases that are not coded count for nothing. A decisions table has index `uid` and one int16 column a variable.
+or predicted; cases that are not coded count for nothing. A decisions table has index `uid` and one int16 column a
+variable.
 """
 
 from collections.abc import Mapping
@@ -108,25 +109,9 @@ def paired_interval(
     seed: int,
 ) -> dict[str, float]:
     """How much the mean F1 of `a` lies above that of `b` on the same cases: `difference`, and its interval."""
-    return comparison(codebook, labels, {"a": decisions_a, "b": decisions_b}, "b", resamples, seed)["a"]
-
-
-def comparison(
-    codebook: Codebook,
-    labels: pd.DataFrame,
-    systems: Mapping[str, pd.DataFrame],
-    bar: str,
-    resamples: int,
-    seed: int,
-) -> dict[str, dict[str, float]]:
-    """`paired_interval` of every other system against `bar`, from one draw of resamples."""
-    means = bootstrap(codebook, labels, systems, resamples, seed)
-    points = {name: scores(codebook, labels, decisions)["mean"] for name, decisions in systems.items()}
-    return {
-        name: {"difference": points[name] - points[bar]} | interval(means[name] - means[bar])
-        for name in systems
-        if name != bar
-    }
+    means = bootstrap(codebook, labels, {"a": decisions_a, "b": decisions_b}, resamples, seed)
+    points = [scores(codebook, labels, decisions)["mean"] for decisions in (decisions_a, decisions_b)]
+    return {"difference": points[0] - points[1]} | interval(means["a"] - means["b"])
 
 
 def log_loss(codebook: Codebook, labels: pd.DataFrame, predictions: pd.DataFrame) -> float:

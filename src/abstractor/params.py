@@ -62,7 +62,7 @@ class Params:
                 raise ParamsError(f"{self.path}: {where} is missing{_closest(part, choices)}")
             value = value[part]
         try:
-            return TypeAdapter(kind).validate_python(value)
+            return TypeAdapter(kind).validate_python(value, strict=True)
         except ValidationError as error:
             raise ParamsError("\n".join(self._problem(key, kind, detail) for detail in error.errors())) from None
 

@@ -29,7 +29,9 @@ def table(codebook: Codebook, uids: Sequence[str], probabilities: np.ndarray) ->
     Raises:
         PredictionsError: a uid stands twice, a value is no probability, or a categorical does not sum to 1.
     """
-    frame = pd.DataFrame(probabilities.astype(np.float32), index=pd.Index(uids, name="uid"), columns=list(codebook.columns))
+    frame = pd.DataFrame(
+        probabilities.astype(np.float32), index=pd.Index(uids, name="uid"), columns=list(codebook.columns)
+    )
     frame = frame.sort_index()
     check(codebook, frame, "predictions")
     return frame
@@ -38,11 +40,18 @@ def table(codebook: Codebook, uids: Sequence[str], probabilities: np.ndarray) ->
 def check(codebook: Codebook, frame: pd.DataFrame, name: str) -> None:
     """Refuse a table that is not what `table` makes; `name` stands in the message."""
     if list(frame.columns) != list(codebook.columns):
-        raise PredictionsError(f"{name}: expected the columns of codebook {codebook.dataset}, found others; run its stage again")
+        raise PredictionsError(
+            f"{name}: expected the columns of codebook {codebook.dataset}, found others; run its stage again"
+        )
     if not frame.index.is_unique:
         raise PredictionsError(f"{name}: {int(frame.index.duplicated().sum())} uids stand twice")
     values = frame.to_numpy()
-    if not np.isfinite(values).all() or values.min(initial=0.0) < 0 or values.max(initial=0.0) > 1 + 1e-5:
+    if (
+        values.dtype.kind != "f"
+        or not np.isfinite(values).all()
+        or values.min(initial=0.0) < 0
+        or values.max(initial=0.0) > 1 + 1e-5
+    ):
         raise PredictionsError(f"{name}: values outside 0 to 1 or not finite; the model that made them has diverged")
     for variable in codebook.variables:
         if variable.kind == "categorical":
@@ -62,11 +71,14 @@ def read(path: Path, codebook: Codebook) -> pd.DataFrame:
     """Read a table written by `write`; index `uid`, sorted.
 
     Raises:
-        PredictionsError: the file is missing or does not fit the codebook.
+        PredictionsError: the file is missing, unreadable or does not fit the codebook.
     """
     if not path.is_file():
         raise PredictionsError(f"{path} is missing; run the stage that makes it, or pull it: `dvc pull {path}`")
-    frame = pd.read_parquet(path).set_index("uid").sort_index()
+    try:
+        frame = pd.read_parquet(path).set_index("uid").sort_index()
+    except (OSError, ValueError, KeyError):  # the parser's own message may quote the file
+        raise PredictionsError(f"{path} holds no predictions; run the stage that makes it again") from None
     check(codebook, frame, str(path))
     return frame
 

@@ -22,6 +22,9 @@ from abstractor.rawtables import read_table
 CorpusName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """Names the folder data/raw/<corpus>/ and the codebook data/codebooks/<corpus>.yaml."""
 
+CaseCount = Annotated[int, Field(ge=1)] | None
+"""Size of a slice; None: all cases."""
+
 _SHORT_NUMBER = re.compile(r"[+-]?[0-9]{1,4}(\.[0-9]{1,4})?")
 """A longer number may be somebody's; it is not quoted."""
 
@@ -92,7 +95,7 @@ def read_training(features: Path, labels: Path, codebook: Codebook) -> Coded:
     coded = Coded(cases.sort_index(), read_labels(labels, codebook, cases.index))
     for name in codebook.names:
         if (coded.labels[name] == NOT_CODED).all():
-            raise CorpusError(f"{labels}: no case has a label for {name}; add labels or take {name} out of the codebook")
+            raise CorpusError(f"{labels}: no case has a label for {name}; add some or drop {name} from the codebook")
     return coded
 
 
@@ -174,8 +177,8 @@ def _codes(path: Path, variable: Variable, column: Sequence[str]) -> list[int]:
             number = _SHORT_NUMBER.fullmatch(label.strip())
             found = number.group() if number else f"a text of {len(label)} characters"
             raise CorpusError(
-                f"{path}, row {row}, column {variable.name}: expected {_listed(variable.codes)} or nothing (not coded), "
-                f"found {found}; correct the label or the codebook"
+                f"{path}, row {row}, column {variable.name}: expected {_listed(variable.codes)} or nothing (not "
+                f"coded), found {found}; correct the label or the codebook"
             )
         codes.append(code)
     return codes

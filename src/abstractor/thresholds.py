@@ -1,4 +1,4 @@
-"""From probabilities to codes: an exact F1-optimal threshold a binary variable, the likeliest code of a categorical one."""
+"""From probabilities to codes: an exact F1-optimal threshold a binary variable, the likeliest code of the others."""
 
 from collections.abc import Mapping
 
@@ -36,7 +36,8 @@ def best(scores: np.ndarray, true: np.ndarray) -> float:
     """The exact F1-optimal threshold over a sample, by one sort.
 
     It never separates equal scores and stands midway between two neighbours (0 ends the row). Of cuts with the same F1
-    the one in the widest gap wins, since it is the least disturbed by noise; then the highest. `NEVER` without positives.
+    the one in the widest gap wins, since it is the least disturbed by noise; then the highest. Without positives it is
+    `NEVER`.
 
     Args:
         scores: (cases,) in 0 to 1, float32 or float64.

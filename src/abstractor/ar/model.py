@@ -186,6 +186,7 @@ def _layer_kinds(config: Any, window: int | None) -> set[str]:
     kinds = set(getattr(config, "layer_types", None) or ["full_attention" if window is None else "sliding_attention"])
     if kinds - {"full_attention", "sliding_attention"}:
         raise ModelError(
-            f"model type {config.model_type} has layers without a mask ({', '.join(sorted(kinds))}); set layout: separate"
+            f"model type {config.model_type} has layers that no mask can part ({', '.join(sorted(kinds))}); "
+            "set layout: separate"
         )
     return kinds

@@ -29,6 +29,8 @@ class ArModel(Strict):
 
     backbone: str
     """A name under `backbones`."""
+    seed: Annotated[int, Field(ge=0)]
+    """Of initialisation and data order; the folds keep theirs."""
     layout: Literal["packed", "separate"]
     """packed: all questions of a case share one row with its reports; separate: one row a question."""
     engine: Literal["transformers", "unsloth"]
@@ -51,8 +53,10 @@ class ArModel(Strict):
     """Passes over the training cases at most."""
     batch_size: Positive
     """Cases per optimiser step."""
-    micro_batch_size: Positive
-    """Cases per forward pass; changes memory and speed, never the result beyond rounding."""
+    micro_tokens: Annotated[int, Field(ge=16)]
+    """Token budget of one forward pass; a step is cut into as many as it needs."""
+    pool: Positive
+    """Steps sorted by length together; 1: purely random batches."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
     """Peak learning rate."""
     warmup: Share
@@ -89,10 +93,3 @@ class ArModel(Strict):
         if info.data.get("engine") == "unsloth" and "lm_head" in lora.targets:
             raise ValueError("unsloth would train all of lm_head; leave it out of targets, or set engine: transformers")
         return lora
-
-    @field_validator("micro_batch_size")
-    @classmethod
-    def _part_of_a_step(cls, size: int, info: ValidationInfo) -> int:
-        if size > info.data.get("batch_size", size):
-            raise ValueError("expected batch_size at most")
-        return size

@@ -1,6 +1,6 @@
 """Random choices of one case, from a seed of its own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -32,14 +32,14 @@ class Dice:
         """One item, each as likely."""
         return items[int(self.roll() * len(items))]
 
-    def weighted(self, weights: dict[T, float]) -> T:
+    def weighted(self, weights: Mapping[T, float]) -> T:
         """One key, in proportion to its weight."""
         rest = self.roll() * sum(weights.values())
         for key, weight in weights.items():
             rest -= weight
             if rest < 0:
                 return key
-        return next(reversed(weights))  # the sum of floats may round up past the last weight
+        return list(weights)[-1]  # the sum of floats may round up past the last weight
 
     def shuffled(self, items: Iterable[T]) -> list[T]:
         """The items in a random order."""

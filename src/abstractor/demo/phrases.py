@@ -11,7 +11,7 @@ from abstractor.files import read_yaml
 REPORTS = ("le", "me")
 """Law enforcement, coroner or medical examiner."""
 
-FOLDER = Path(__file__).with_name("phrases")
+FOLDER = Path(__file__).with_name("tables")
 
 Lines = Mapping[str, tuple[str, ...]]
 """Report -> its phrasings."""
@@ -30,17 +30,23 @@ class Topic:
     sentences: Mapping[str, Lines]
     """State -> clauses."""
 
+    def can(self, state: str) -> bool:
+        """Whether the topic can be told in this state, by a clause or in a list."""
+        return state in self.sentences or bool(self.items["le"])
+
 
 @dataclass(frozen=True)
 class Phrases:
-    """All tables; style.yaml says what a line may hold."""
+    """All tables; tables/style.yaml says what a line may hold."""
 
     author: Mapping[str, Lines]
     words: Mapping[str, Lines]
     frames: Mapping[str, Lines]
     topics: Mapping[str, Topic]
     places: Mapping[int, Lines]
+    """Code of the type of place -> words, alike in both reports."""
     means: Mapping[int, Lines]
+    """Code of the means -> words, alike in both reports."""
     intro: Lines
     filler: Lines
 

@@ -7,23 +7,23 @@ size or a grid (Dempster, Laird and Rubin 1977, section 4.3). The problem is con
 
 import numpy as np
 
-TOLERANCE = 1e-4
-"""The fit ends where the log-likelihood per case is this near (nats) to the optimum, by a proven bound."""
+_TINY = np.finfo(float).tiny
 
-MAX_STEPS = 5_000
+_STEPS = 5_000
+"""Several times what the default tolerance takes; a flat likelihood could go on for long."""
 
 
-def fit(likelihoods: np.ndarray, prior: float, tolerance: float = TOLERANCE) -> np.ndarray:
+def fit(likelihoods: np.ndarray, prior: float, tolerance: float = 1e-4) -> np.ndarray:
     """Mixture weights on the simplex that maximise likelihood and prior.
 
-    Maximises  sum_i log(sum_m w_m p_im) + (prior / M) sum_m log w_m.  The ratio of a step's new weights to the old
-    bounds, less 1, how far a case's share of the objective still is from its maximum (Lindsay 1983), hence the end.
+    Maximises  sum_i log(sum_m w_m p_im) + (prior / M) sum_m log w_m.  As this is concave, the largest ratio of a step's
+    new weights to the old, less 1, bounds what each case could still gain on average (Lindsay 1983): it ends the loop.
 
     Args:
         likelihoods: (cases, models), the probability that each model gives to the true code; above 0, coded cases only.
-        prior: strength of a symmetric Dirichlet prior, in cases: so many more, on which all models agree to differ
-            equally. 0 is maximum likelihood; without cases the weights are equal.
-        tolerance: of the bound.
+        prior: strength of a symmetric Dirichlet prior, in cases: as if so many more were spread evenly over the
+            models. 0 is maximum likelihood; without cases the weights are equal.
+        tolerance: end where a case could gain at most this much log-likelihood (nats).
 
     Returns:
         (models,) weights, zero or more, that sum to 1.
@@ -32,11 +32,11 @@ def fit(likelihoods: np.ndarray, prior: float, tolerance: float = TOLERANCE) -> 
     weights = np.full(models, 1 / models)
     if cases == 0:
         return weights
-    for _ in range(MAX_STEPS):
-        responsible = weights * (likelihoods.T @ (1 / (likelihoods @ weights)))
-        updated = (responsible + prior / models) / (cases + prior)
-        near = (updated / np.maximum(weights, np.finfo(float).tiny)).max() - 1 <= tolerance
-        weights = updated / updated.sum()
-        if near:
+    for _ in range(_STEPS):
+        gains = likelihoods.T @ (1 / (likelihoods @ weights)) + prior / models / np.maximum(weights, _TINY)
+        gains /= cases + prior
+        if gains.max() <= 1 + tolerance:
             break
+        weights = weights * gains
+        weights /= weights.sum()
     return weights

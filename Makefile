@@ -1,0 +1,68 @@
+# abstractor: `make` prints the targets. Needs Python 3.11, git, make and a package index that pip can reach.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+
+# cpu, or gpu with unsloth and bitsandbytes: `make setup LOCK=gpu`
+LOCK ?= cpu
+
+# Only pip goes online: no hub, no telemetry.
+export HF_HUB_OFFLINE := 1
+export HF_DATASETS_OFFLINE := 1
+export TRANSFORMERS_OFFLINE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export TOKENIZERS_PARALLELISM := false
+# The stages' commands say `python`: it must be this environment's.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+installed := .venv/.installed-$(LOCK)
+# Case text passes through what these commands write: readable by its owner only.
+owner_only := umask 077 &&
+
+.PHONY: help setup repro test quick corpus new-cases predict lock clean
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(installed) ## virtual environment with the pinned packages (LOCK=gpu: with the gpu extra)
+
+repro: setup ## run the pipeline: dvc repro
+	$(owner_only) dvc repro
+
+test: setup ## lint, types and all tests
+	$(owner_only) ruff check . && ruff format --check . && mypy && pytest -m ""
+
+quick: setup ## lint, types and the unit tests
+	$(owner_only) ruff check . && ruff format --check . && mypy && pytest
+
+corpus: setup ## put a corpus in place: make corpus NAME=osha FROM=folder
+	@$(if $(and $(NAME),$(FROM)),,echo "usage: make corpus NAME=osha FROM=folder" >&2; exit 2)
+	$(owner_only) python stages/import_corpus.py "$(NAME)" "$(FROM)"
+
+new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
+	@$(if $(FROM),,echo "usage: make new-cases FROM=file.csv" >&2; exit 2)
+	$(owner_only) python stages/import_new_cases.py "$(FROM)"
+
+predict: setup ## predict the new cases with pulled models, without training
+	$(owner_only) dvc repro --single-item --pull --allow-missing prepare_new infer_t4_sc infer_t4_ar infer_t4
+
+lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
+	python tools/lock.py
+
+clean: ## remove the environment and the tools' caches, no data and no model
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .scratch src/*.egg-info
+	find src stages tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
+	$(owner_only) mkdir -p .dvc/cache && chmod 700 .dvc/cache
+	$(owner_only) .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(owner_only) .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/bin/python:
+	@$(owner_only) for python in python3.11 python3 python; do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || continue; \
+	  exec "$$python" -m venv --clear .venv; \
+	done; echo "error: expected Python 3.11 as python3.11, python3 or python, found none; install it" >&2; exit 2

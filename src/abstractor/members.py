@@ -1,0 +1,52 @@
+"""The models that params call for, by kind: what the gathering stages must find."""
+
+import re
+from dataclasses import dataclass
+
+from abstractor.params import Params, ParamsError
+from abstractor.runs import Folds, check_folds
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_RESERVED = ("baseline", "ensemble", "backbones")
+
+
+@dataclass(frozen=True)
+class Members:
+    """Names of the models and the folds that each was trained on."""
+
+    sc: tuple[str, ...]
+    ar: tuple[str, ...]
+    folds: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All models, in the order of params.yaml."""
+        return self.sc + self.ar
+
+    def kind(self, name: str) -> str:
+        """`sc` or `ar`, the ending of a model's stages."""
+        return "sc" if name in self.sc else "ar"
+
+
+def read(params: Params) -> Members:
+    """The members of the ensemble.
+
+    Raises:
+        ParamsError: no model, a name twice, not plain or reserved; `sc` is not `sc_1` and `sc_2` together.
+        RunError: `folds` is not 0, 1, ..
+    """
+    sc_1, sc_2, ar, sc = (params.get(key, list[str]) for key in ("sc_1", "sc_2", "ar", "sc"))
+    folds = check_folds(params.get("folds", Folds))
+    names = sc_1 + sc_2 + ar
+    for name in names:
+        _check(params, _NAME.fullmatch(name), f"the model name {name!r} must match {_NAME.pattern}")
+        _check(params, name not in _RESERVED, f"the model name {name} is reserved; choose another")
+        _check(params, names.count(name) == 1, f"the model {name} stands twice in sc_1, sc_2 and ar; names must differ")
+    _check(params, sorted(sc) == sorted(sc_1 + sc_2), f"sc must list the models of sc_1 and sc_2: {sc_1 + sc_2}")
+    _check(params, names, "sc_1, sc_2 and ar are all empty; an ensemble needs a model")
+    return Members(tuple(sc), tuple(ar), tuple(folds))
+
+
+def _check(params: Params, truth: object, rule: str) -> None:
+    if not truth:
+        raise ParamsError(f"{params.path}: {rule}")

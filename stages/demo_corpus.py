@@ -1,0 +1,23 @@
+"""Makes the demo corpus: invented cases with two reports and all labels. Run: python stages/demo_corpus.py."""
+
+from pathlib import Path
+
+from abstractor import codebook
+from abstractor.demo import corpus
+from abstractor.demo.params import DemoCorpusParams
+from abstractor.errors import run_script
+from abstractor.params import Params
+
+CODEBOOK = Path("data/codebooks/demo.yaml")
+FOLDER = Path("data/raw/demo")
+
+
+def main() -> None:
+    """Draw the corpus that params.yaml describes and write its five files."""
+    params = Params().get("demo_corpus", DemoCorpusParams)
+    corpus.write(FOLDER, corpus.draw(codebook.load(CODEBOOK), params))
+    print(f"{FOLDER}: {params.cases} cases and {params.new_cases} new cases, about {params.words} words each")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,57 @@
+"""Fit weights and thresholds on the out-of-fold predictions, score them, decide the new cases.
+
+python stages/ensemble.py
+"""
+
+from pathlib import Path
+
+from abstractor import codebook, corpus, files, folds, gather, members, predictions, thresholds
+from abstractor.ensemble import blend, report, submission
+from abstractor.errors import run_script
+from abstractor.params import Params
+from abstractor.raw import CorpusName
+from abstractor.runs import Seed
+
+PREPARED, PREDICTED, METRICS = Path("data/prepared"), Path("data/predictions"), Path("metrics")
+
+
+def main() -> None:
+    """Write the blend, the submission, all systems' decisions, the cross-fitted score and the data of two plots."""
+    params = Params()
+    crew, seed, name = members.read(params), params.get("seed", Seed), params.get("corpus", CorpusName)
+    settings = params.get("ensemble", blend.EnsembleParams)
+    book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
+    labels = corpus.read_prepared_labels(PREPARED / "labels.parquet", book)
+    oof = gather.out_of_fold(PREDICTED / "oof", crew, folds.read(PREPARED / "folds.parquet"), book)
+    new = gather.read(PREDICTED / "infer_t4.parquet", crew, book)
+    bar = {part: predictions.read(PREDICTED / f"baseline/{part}.parquet", book) for part in ("oof", "new")}
+    gather.same_cases(labels.index, oof[crew.names[0]].index, "data/prepared/folds.parquet", "prepare")
+    gather.same_cases(labels.index, bar["oof"].index, "data/predictions/baseline/oof.parquet", "baseline")
+    gather.same_cases(new[crew.names[0]].index, bar["new"].index, "data/predictions/baseline/new.parquet", "baseline")
+
+    fitted = blend.fit(book, oof, labels, settings.prior)
+    singles = {report.BASELINE: bar["oof"]} | oof
+    cuts = {system: thresholds.fit(book, table, labels) for system, table in singles.items()}
+    cuts[report.ENSEMBLE] = fitted.thresholds
+    probabilities = {report.BASELINE: bar["new"]} | new | {report.ENSEMBLE: blend.pool(book, new, fitted.weights)}
+    decisions = {system: thresholds.decide(book, table, cuts[system]) for system, table in probabilities.items()}
+    asked = submission.arranged(decisions[report.ENSEMBLE], book, Path(f"data/raw/{name}/submission_format.csv"))
+
+    scored = report.crossfitted(book, oof, bar["oof"], labels, settings.prior, seed)
+    table = report.score_table(book, labels, scored.decisions, settings.resamples, seed)
+    pair = {system: scored.decisions[system] for system in (report.BASELINE, report.ENSEMBLE)}
+    f1 = report.f1_plot(book, labels, pair)
+    blended = {report.BASELINE: bar["oof"], report.ENSEMBLE: scored.blended}
+    reliability = report.reliability_plot(book, labels, blended)
+
+    files.write_json(Path("models/ensemble/blend.json"), {"weights": fitted.weights, "thresholds": cuts})
+    submission.write(PREDICTED / "submission.csv", asked)
+    submission.write_systems(PREDICTED / "decisions.parquet", decisions)
+    files.write_json(METRICS / "ensemble.json", table)
+    report.write_plot(METRICS / "plots/f1.csv", f1)
+    report.write_plot(METRICS / "plots/reliability.csv", reliability)
+    print(report.lines(table))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,41 @@
+"""Score the submission where the new cases have labels, which reach no other stage: python stages/evaluate.py."""
+
+from pathlib import Path
+
+from abstractor import codebook, files, raw
+from abstractor.corpus import NOT_CODED
+from abstractor.ensemble import blend, report, submission
+from abstractor.errors import run_script
+from abstractor.params import Params
+from abstractor.rawtables import read_table
+from abstractor.runs import Seed
+
+METRICS, PREDICTED = Path("metrics/evaluate.json"), Path("data/predictions")
+
+
+def main() -> None:
+    """Write the score of the submission and of every system on the new cases, or that nothing is coded."""
+    params = Params()
+    name, seed = params.get("corpus", raw.CorpusName), params.get("seed", Seed)
+    resamples = params.get("ensemble", blend.EnsembleParams).resamples
+    book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
+    path = Path(f"data/raw/{name}/test_labels.csv")
+    submitted = submission.read(PREDICTED / "submission.csv", book)
+    systems = submission.read_systems(PREDICTED / "decisions.parquet") | {report.ENSEMBLE: submitted}
+    # A slice of the new cases may be scored: the labels of all are read and checked, those of the slice are used.
+    listed = [uid.strip() for uid in read_table(path, ["uid"], others=True).columns["uid"]]
+    submission.check_covered(path, listed, submitted.index)
+    labels = raw.read_labels(path, book, listed).loc[submitted.index]
+    coded = labels.index[(labels != NOT_CODED).any(axis=1)]
+    if coded.empty:
+        files.write_json(METRICS, {"cases": 0})
+        print(f"evaluate: no label in {path}, nothing to score")
+        return
+    decisions = {system: decided.loc[coded] for system, decided in systems.items()}
+    table = report.score_table(book, labels.loc[coded], decisions, resamples, seed)
+    files.write_json(METRICS, table)
+    print(report.lines(table))
+
+
+if __name__ == "__main__":
+    run_script(main)

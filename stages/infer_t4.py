@@ -1,0 +1,22 @@
+"""Gather the new-case predictions of all models and folds in one table: python stages/infer_t4.py."""
+
+from pathlib import Path
+
+from abstractor import codebook, gather, members
+from abstractor.errors import run_script
+from abstractor.params import Params
+from abstractor.raw import CorpusName
+
+
+def main() -> None:
+    """Write each model's mean over its folds; refuse when a model or fold that params call for is missing."""
+    params = Params()
+    crew = members.read(params)
+    book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
+    tables = gather.new_cases(Path("data/predictions/new"), crew, book)
+    gather.write(Path("data/predictions/infer_t4.parquet"), tables)
+    print(f"infer_t4: {len(tables)} models, {len(crew.folds)} folds, {len(tables[crew.names[0]])} new cases")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,35 @@
+"""Predict the new cases with one language model, within a T4's limits: python stages/infer_t4_ar.py MODEL FOLD."""
+
+import argparse
+from pathlib import Path
+
+from abstractor.errors import run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("fold", type=int)
+    arguments = parser.parse_args()
+
+    from abstractor import codebook, corpus, predictions, runs
+    from abstractor.params import Params
+
+    params = Params()
+    infer = params.get("infer", runs.Inference)
+    compute = runs.prepare_machine(infer)
+
+    from abstractor.ar.params import ArModel
+    from abstractor.ar.predict import predict
+
+    name, fold = arguments.model, str(arguments.fold)
+    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
+    cases = corpus.read_prepared_cases(Path("data/prepared/new_cases.parquet"), book)
+
+    model_params = params.get(f"models.{name}", ArModel)
+    table = predict(model_params, book, Path("models") / name / fold, cases, compute, infer.batch_tokens)
+    predictions.write(Path("data/predictions/new") / name / f"{fold}.parquet", book, table)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,40 @@
+"""Predict a fold's held-out cases with the language model that never saw them: python stages/oof_ar.py MODEL FOLD."""
+
+import argparse
+from pathlib import Path
+
+from abstractor.errors import run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("fold", type=int)
+    arguments = parser.parse_args()
+
+    from abstractor import codebook, corpus, crossfit, files, folds, predictions, runs
+    from abstractor.params import Params
+
+    params = Params()
+    infer = params.get("infer", runs.Inference)
+    compute = runs.prepare_machine(infer)
+
+    from abstractor.ar.params import ArModel
+    from abstractor.ar.predict import predict
+
+    name, fold = arguments.model, str(arguments.fold)
+    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
+    assignment = folds.read(Path("data/prepared/folds.parquet"))
+    uids = assignment.index[assignment == arguments.fold]
+    cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book).loc[uids]
+    labels = corpus.read_prepared_labels(Path("data/prepared/labels.parquet"), book).loc[uids]
+
+    model_params = params.get(f"models.{name}", ArModel)
+    table = predict(model_params, book, Path("models") / name / fold, cases, compute, infer.batch_tokens)
+    predictions.write(Path("data/predictions/oof") / name / f"{fold}.parquet", book, table)
+    report = crossfit.report(book, table, labels, params.get("seed", runs.Seed))
+    files.write_json(Path("metrics/oof") / name / f"{fold}.json", report)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,26 @@
+"""Write the hashes of a model's backbone, file by file: python stages/pin_backbone.py MODEL.
+
+Training depends on models/MODEL/backbone.json, so that a new backbone retrains only the models built on it.
+"""
+
+import argparse
+from pathlib import Path
+
+from abstractor import backbones
+from abstractor.errors import run_script
+from abstractor.files import write_json
+from abstractor.params import Params
+
+
+def main() -> None:
+    """Pin the folder that `models.MODEL.backbone` names."""
+    parser = argparse.ArgumentParser(description="Write the hashes of a model's backbone.")
+    parser.add_argument("model", metavar="MODEL", help="a key of `models` in params.yaml")
+    model = parser.parse_args().model
+
+    name = Params().get(f"models.{model}.backbone", str)
+    write_json(Path("models") / model / "backbone.json", backbones.pin(name, Path("models/backbones") / name))
+
+
+if __name__ == "__main__":
+    run_script(main)

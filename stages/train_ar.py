@@ -1,0 +1,49 @@
+"""Train the adapter of one language model on one fold: python stages/train_ar.py MODEL FOLD."""
+
+import argparse
+import time
+from pathlib import Path
+
+from abstractor.errors import run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("fold", type=int)
+    arguments = parser.parse_args()
+
+    from abstractor import codebook, corpus, folds, runs
+    from abstractor.params import Params
+
+    params = Params()
+    from abstractor.ar.adapters import import_engine, save
+    from abstractor.ar.params import ArModel
+
+    name, fold = arguments.model, arguments.fold
+    model_params = params.get(f"models.{name}", ArModel)
+    import_engine(model_params.engine)  # before transformers
+    compute = runs.prepare_machine(params.get("train", runs.Machine))
+
+    from abstractor.ar.train import train
+    from abstractor.training import write_curve
+
+    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
+    assignment = folds.read(Path("data/prepared/folds.parquet"))
+    uids = assignment.index[assignment != fold]
+    cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book).loc[uids]
+    labels = corpus.read_prepared_labels(Path("data/prepared/labels.parquet"), book).loc[uids]
+
+    start = time.monotonic()
+    seed_of = (params.get("seed", runs.Seed), name, fold)
+    outcome = train(model_params, book, cases, labels, compute, seed_of)
+    seconds = time.monotonic() - start
+
+    save(outcome.model, Path("models") / name / str(fold), model_params.backbone)
+    write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
+    card = {"parameters": model_params.model_dump(), "fold": fold, "cases": len(cases)}
+    runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,138 @@
+"""Loading backbones, saving and loading adapters, and what is refused on the way."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from abstractor.ar.adapters import add_lora, choose_attention, import_engine, load, load_base, load_tokenizer, save
+from abstractor.ar.model import ModelError, question_logits
+from abstractor.ar.packing import pack
+
+CPU = torch.device("cpu")
+BATCH = ([list(range(20, 30)), [7, 8]], [[3, 4], [5]])
+
+
+@pytest.fixture
+def backbone(make_model: Any, tmp_path: Path) -> Path:
+    make_model("llama").save_pretrained(tmp_path / "backbone")
+    return tmp_path / "backbone"
+
+
+def adapted(backbone: Path, seed: int = 1) -> Any:
+    model = add_lora(load_base(backbone, torch.float32, CPU), 4, 8, 0.1, ["v_proj", "lm_head", "q_proj"], seed)
+    generator = torch.Generator().manual_seed(seed)
+    for weight in (weight for weight in model.parameters() if weight.requires_grad):
+        weight.data = torch.randn(weight.shape, generator=generator) / 10
+    return model
+
+
+def test_a_saved_adapter_gives_the_same_logits(backbone: Path, tmp_path: Path) -> None:
+    model = adapted(backbone).eval()
+    save(model, tmp_path / "adapter", "small")
+    loaded = load(tmp_path / "adapter", load_base(backbone, torch.float32, CPU))
+    with torch.inference_mode():
+        assert torch.equal(question_logits(loaded, pack(*BATCH)), question_logits(model, pack(*BATCH)))
+    assert not loaded.training
+
+
+def test_an_adapters_folder_holds_the_adapter_alone_and_always_the_same_bytes(backbone: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        save(adapted(backbone), tmp_path / name, "small")
+    files = sorted(file.name for file in (tmp_path / "one").iterdir())
+    config = json.loads((tmp_path / "one" / "adapter_config.json").read_text())
+    weights = load_file(tmp_path / "one" / "adapter_model.safetensors")
+
+    assert files == ["adapter_config.json", "adapter_model.safetensors"]
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        assert str(tmp_path).encode() not in (tmp_path / "one" / name).read_bytes()
+    assert config["base_model_name_or_path"] == "small"
+    assert config["target_modules"] == ["lm_head", "q_proj", "v_proj"]
+    assert all(".lora_" in name for name in weights), "no full matrix of the head"
+
+
+def test_the_seed_decides_the_fresh_adapter(backbone: Path) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        model = add_lora(load_base(backbone, torch.float32, CPU), 4, 8, 0.0, ["q_proj"], seed)
+        return torch.cat([weight.flatten() for weight in model.parameters() if weight.requires_grad])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_only_the_adapter_learns_and_in_float32(backbone: Path) -> None:
+    model = add_lora(load_base(backbone, torch.bfloat16, CPU), 4, 8, 0.0, ["q_proj"], seed=1)
+    learning = {name: weight.dtype for name, weight in model.named_parameters() if weight.requires_grad}
+
+    assert set(learning.values()) == {torch.float32}
+    assert all(".lora_" in name for name in learning)
+
+
+def test_an_unknown_target_is_named_beside_the_known_ones(backbone: Path) -> None:
+    with pytest.raises(ModelError, match=r"no layer 'qq_proj'; it has .*q_proj"):
+        add_lora(load_base(backbone, torch.float32, CPU), 4, 8, 0.0, ["q_proj", "qq_proj"], seed=1)
+
+
+def test_a_missing_backbone_and_a_missing_adapter_say_what_to_run(backbone: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        load_base(tmp_path / "nowhere", torch.float32, CPU)
+    with pytest.raises(ModelError, match=r"adapter_config\.json is missing"):
+        load(tmp_path / "nowhere", load_base(backbone, torch.float32, CPU))
+
+
+def test_an_adapter_of_another_backbone_is_refused(backbone: Path, make_model: Any, tmp_path: Path) -> None:
+    save(adapted(backbone), tmp_path / "adapter", "small")
+    config = json.loads((backbone / "config.json").read_text())
+    wider = type(make_model("llama"))(type(make_model("llama").config)(**{**config, "hidden_size": 64, "head_dim": 16}))
+    with pytest.raises(ModelError, match="does not fit its backbone"):
+        load(tmp_path / "adapter", wider)
+
+
+def test_a_tokenizer_travels_with_its_template(tokenizer: Any, tmp_path: Path) -> None:
+    tokenizer.save_pretrained(tmp_path)
+
+    assert load_tokenizer(tmp_path).chat_template == tokenizer.chat_template
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "dtype", "expected"),
+    [
+        ("llama", "auto", torch.float32, "sdpa"),
+        ("llama", "eager", torch.float16, "eager"),
+        ("gemma2", "auto", torch.float16, "eager"),
+        ("qwen2", "auto", torch.float16, "sdpa"),
+        ("qwen2", "eager", torch.float32, "eager"),
+    ],
+)
+def test_attention_follows_the_architecture(
+    make_model: Any, kind: str, asked: str, dtype: torch.dtype, expected: str
+) -> None:
+    assert choose_attention(make_model(kind).config, asked, dtype).name == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "message"),
+    [("gemma2", "sdpa", "leaves out the soft-cap"), ("qwen2", "eager", "overflows to NaN")],
+)
+def test_attention_known_to_be_wrong_is_refused(make_model: Any, kind: str, asked: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        choose_attention(make_model(kind).config, asked, torch.float16)
+
+
+@pytest.mark.parametrize("package", ["unsloth", "bitsandbytes"])
+def test_a_missing_extra_says_how_to_get_it(package: str, backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModelError, match=rf"needs the package {package}: pip install"):
+        import_engine("unsloth") if package == "unsloth" else load_base(backbone, torch.float32, CPU, quantize="nf4")
+
+
+def test_quantized_weights_need_a_gpu(backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", sys)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="int8 needs a GPU"):
+        load_base(backbone, torch.float32, CPU, quantize="int8")

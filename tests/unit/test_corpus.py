@@ -1,0 +1,62 @@
+"""The prepared tables."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from abstractor import codebook, corpus
+from abstractor.codebook import Codebook
+from abstractor.corpus import NOT_CODED, CorpusError
+
+CASES = pd.DataFrame(
+    {"Police": ["Note found.", ""], "Coroner": ["", "No note."]}, index=pd.Index(["b", "a"], name="uid"), dtype="str"
+)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Codebook:
+    path = tmp_path / "codebook.yaml"
+    path.write_text(
+        "dataset: tiny\nunit: one death\nnarratives: {Police: report, Coroner: report}\nvariables:\n"
+        '- {name: Note, kind: binary, definition: "A note was left."}\n'
+        '- {name: Place, kind: categorical, definition: "Where.", values: {1: home, 2: street}}\n'
+    )
+    return codebook.load(path)
+
+
+def test_cases_come_back_sorted(tmp_path: Path, book: Codebook) -> None:
+    corpus.write_cases(tmp_path / "cases.parquet", book, CASES)
+
+    pd.testing.assert_frame_equal(corpus.read_prepared_cases(tmp_path / "cases.parquet", book), CASES.sort_index())
+
+
+def test_labels_come_back_as_int16(tmp_path: Path, book: Codebook) -> None:
+    labels = pd.DataFrame({"Place": [2, NOT_CODED], "Note": [0, 1]}, index=CASES.index)
+    corpus.write_labels(tmp_path / "labels.parquet", book, labels)
+    found = corpus.read_prepared_labels(tmp_path / "labels.parquet", book)
+
+    assert (found.dtypes == np.int16).all()
+    assert found.to_dict("index") == {"a": {"Note": 1, "Place": NOT_CODED}, "b": {"Note": 0, "Place": 2}}
+    assert list(found.columns) == ["Note", "Place"]
+
+
+def test_the_same_cases_make_the_same_bytes(tmp_path: Path, book: Codebook) -> None:
+    corpus.write_cases(tmp_path / "1.parquet", book, CASES)
+    corpus.write_cases(tmp_path / "2.parquet", book, CASES.sort_index()[["Coroner", "Police"]])
+
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+def test_refuses_missing_foreign_and_broken_files(tmp_path: Path, book: Codebook) -> None:
+    path = tmp_path / "cases.parquet"
+    with pytest.raises(CorpusError, match=r"cases\.parquet is missing"):
+        corpus.read_prepared_cases(path, book)
+    corpus.write_cases(path, book, CASES)
+    with pytest.raises(CorpusError, match="other columns than the codebook"):
+        corpus.read_prepared_labels(path, book)
+    path.write_text("zebrafinch")
+    with pytest.raises(CorpusError, match="cannot be read as Parquet") as caught:
+        corpus.read_prepared_cases(path, book)
+    assert "zebrafinch" not in str(caught.value)

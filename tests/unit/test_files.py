@@ -1,0 +1,99 @@
+"""Small files: YAML as DVC writes it, stable JSON, whole files only."""
+
+from pathlib import Path
+
+import pytest
+
+from abstractor.files import read_yaml, replaced, write_json
+
+
+def yaml_of(folder: Path, text: str) -> object:
+    path = folder / "file.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["5e-5", "5E-5", "+5e-05", "0.00005", "5.e-5"])
+def test_reads_floats_as_dvc_writes_them(tmp_path: Path, text: str) -> None:
+    assert yaml_of(tmp_path, f"rate: {text}") == {"rate": 5e-5}
+
+
+def test_a_key_may_override_a_merged_one(tmp_path: Path) -> None:
+    assert yaml_of(tmp_path, "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\n") == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 3, "y": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a: 1\nb: 2\na: 3\n", ["line 3", "the key a stands twice"]),
+        ("a:\n  x: 1\n  x: 2\n", ["line 3", "the key x stands twice"]),
+        ("a: 1\nb: [1\n", ["line 3"]),
+        ("a: 2020-13-45", ["not YAML"]),
+        ("a: \x01", ["not YAML"]),
+    ],
+)
+def test_refuses_what_is_not_yaml(tmp_path: Path, text: str, parts: list[str]) -> None:
+    with pytest.raises(ValueError) as caught:
+        yaml_of(tmp_path, text)
+
+    for part in ["file.yaml", *parts]:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "zebrafinch: [",
+        "*zebrafinch",
+        "!zebrafinch x",
+        "a zebrafinch: 1\na zebrafinch: 2\n",
+        "&zebrafinch 1: &zebrafinch 2",
+    ],
+)
+def test_quotes_no_text_of_the_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        yaml_of(tmp_path, text)
+
+    assert "zebrafinch" not in str(caught.value)
+
+
+def test_refuses_other_encodings(tmp_path: Path) -> None:
+    (tmp_path / "file.yaml").write_bytes("a: é".encode("latin-1"))
+
+    with pytest.raises(ValueError, match=r"not UTF-8 \(byte 3\)"):
+        read_yaml(tmp_path / "file.yaml")
+
+
+def test_json_is_sorted_and_ends_with_a_line_end(tmp_path: Path) -> None:
+    write_json(tmp_path / "new" / "a.json", {"b": 1, "a": "é"})
+
+    assert (tmp_path / "new" / "a.json").read_text(encoding="utf-8") == '{\n  "a": "é",\n  "b": 1\n}\n'
+
+
+def test_a_failing_block_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    with pytest.raises(RuntimeError), replaced(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replaces_a_folder_and_what_a_killed_run_left(tmp_path: Path) -> None:
+    path, left = tmp_path / "model", tmp_path / ".model.partial"
+    for folder in (path, left):
+        folder.mkdir()
+        (folder / "old").touch()
+
+    with replaced(path) as partial:
+        partial.mkdir()
+        (partial / "new").touch()
+
+    assert [file.name for file in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]

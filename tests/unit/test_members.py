@@ -1,0 +1,52 @@
+"""The models that params call for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from abstractor import members
+from abstractor.errors import UserError
+from abstractor.params import Params
+
+GOOD: dict[str, Any] = {"sc_1": ["one"], "sc_2": ["two"], "sc": ["one", "two"], "ar": ["three"], "folds": [0, 1]}
+
+
+def read(folder: Path, **changes: Any) -> members.Members:
+    (folder / "params.yaml").write_text(yaml.safe_dump(GOOD | changes), encoding="utf-8")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"x": {"params": list(GOOD)}}}), encoding="utf-8")
+    return members.read(Params(folder / "params.yaml", folder / "dvc.yaml"))
+
+
+def test_members_are_all_models_by_kind(tmp_path: Path) -> None:
+    found = read(tmp_path)
+    assert found.names == ("one", "two", "three") and found.folds == (0, 1)
+    assert [found.kind(name) for name in found.names] == ["sc", "sc", "ar"]
+
+
+def test_a_kind_may_be_empty(tmp_path: Path) -> None:
+    assert read(tmp_path, sc_1=[], sc_2=[], sc=[]).names == ("three",)
+    assert read(tmp_path, ar=[], sc_2=[], sc=["one"]).names == ("one",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ar": ["one"]}, "one stands twice"),
+        ({"sc_2": ["one"], "sc": ["one", "one"]}, "one stands twice"),
+        ({"ar": ["Three"]}, "must match"),
+        ({"ar": ["3b.x"]}, "must match"),
+        ({"ar": ["ensemble"]}, "reserved"),
+        ({"ar": ["backbones"]}, "reserved"),
+        ({"sc": ["one"]}, "sc must list"),
+        ({"sc": ["one", "two", "three"]}, "sc must list"),
+        ({"sc": ["one", "two", "two"]}, "sc must list"),
+        ({"sc_1": [], "sc_2": [], "sc": [], "ar": []}, "needs a model"),
+        ({"folds": [1, 2]}, "folds"),
+        ({"folds": [0]}, "folds"),
+    ],
+)
+def test_what_cannot_be_gathered_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, **changes)
