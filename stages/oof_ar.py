@@ -7,6 +7,7 @@ from abstractor.errors import run_script
 
 
 def main() -> None:
+    """Predict the held-out cases, write their table and their score."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("fold", type=int)

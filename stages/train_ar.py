@@ -8,6 +8,7 @@ from abstractor.errors import run_script
 
 
 def main() -> None:
+    """Train, then write the model folder, the loss curve and the run card."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("fold", type=int)

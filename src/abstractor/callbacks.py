@@ -51,7 +51,9 @@ class BestWeights(TrainerCallback):  # type: ignore[misc]
         self.loss: float | None = None
         self.weights: dict[str, Tensor] = {}
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, model: Any = None, **_: Any) -> None:
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: Any = None, model: Any = None, **_: Any
+    ) -> None:
         """Compare this epoch's validation loss with the best so far."""
         if self.loss is None or metrics["eval_loss"] < self.loss:
             self.loss, self.waited = metrics["eval_loss"], 0

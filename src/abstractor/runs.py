@@ -84,7 +84,7 @@ def prepare_machine(machine: Machine) -> Compute:
     warnings.filterwarnings("ignore", category=FutureWarning)
     torch.set_num_threads(machine.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    compute = _choose(machine)
+    compute = choose(machine)
     print(f"computing on {compute.reason}")
     return compute
 
@@ -92,14 +92,21 @@ def prepare_machine(machine: Machine) -> Compute:
 def go_offline() -> None:
     """Keep every library off the network and its caches in the project; to be called before they are imported."""
     cache = Path("data/.cache").resolve()
-    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+    for name in (
+        "HF_HUB_OFFLINE",
+        "HF_DATASETS_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
+        "HF_HUB_DISABLE_TELEMETRY",
+        "DO_NOT_TRACK",
+    ):
         os.environ[name] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HOME", str(cache))
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def _choose(machine: Machine) -> Compute:
+def choose(machine: Machine) -> Compute:
+    """The device and dtype for `machine`; raises `RunError` for what is not there."""
     import torch
 
     found = torch.cuda.is_available()

@@ -117,7 +117,9 @@ def fit(
         torch.manual_seed(init_seed)
         model = build(init_seed)
         with TemporaryDirectory(prefix="abstractor-") as scratch:
-            trainer = _CaseTrainer(model, losses, data, schedule, compute, constant_loss, order_seed, groups, Path(scratch))
+            trainer = _CaseTrainer(
+                model, losses, data, schedule, compute, constant_loss, order_seed, groups, Path(scratch)
+            )
             try:
                 trainer.train()
             except Collapsed as collapse:
@@ -125,7 +127,9 @@ def fit(
                 continue
             trainer.best.restore(model)
             return Outcome(model, tried, trainer.state.global_step, trainer.best.loss, trainer.curve.rows())
-    raise RunError(f"training collapsed with all of {len(tried)} initialisation seeds; lower learning_rate or raise warmup")
+    raise RunError(
+        f"training collapsed with all of {len(tried)} initialisation seeds; lower learning_rate or raise warmup"
+    )
 
 
 def mean_loss(model: nn.Module, losses: LossFunction, batches: list[Batch], compute: Compute) -> float:
@@ -201,10 +205,9 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
         steps = Steps(self.data.lengths, self.schedule.batch_size, self.schedule.pool, self.order_seed)
         return DataLoader(self.data.training, batch_sampler=steps, collate_fn=self.data.collate)
 
-    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        if self.optimizer is None:
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            self.optimizer = kind(self.groups(self.model), **options)
+    def create_optimizer(self, model: nn.Module | None = None) -> Any:
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        self.optimizer: Any = kind(self.groups(self.model), **options)
         return self.optimizer
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
@@ -226,7 +229,7 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
         """Mean supervised loss over the validation cases."""
         metrics = {"eval_loss": mean_loss(self.model, self.losses, self.data.validation or [], self.compute)}
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def floating_point_ops(self, inputs: Any) -> int:

@@ -167,7 +167,7 @@ def check_prompts(
         return
     training = model.training
     model.eval()
-    with torch.inference_mode():
+    with torch.no_grad():  # inference_mode would leave caches behind that training cannot use
         tried = [suffixes[0], suffixes[-1]]
         together = question_logits(model, pack([prefix], tried)).float()
         alone = question_logits(model, separate([prefix], tried)).float()

@@ -91,8 +91,7 @@ def check(codebook: Codebook) -> None:
 
 
 def write(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
-    """Write every table as `<name>.csv`; the folder changes as a whole or not at all."""
-    with replaced(folder) as partial:
-        partial.mkdir()
-        for name, table in tables.items():
-            table.to_csv(partial / f"{name}.csv", lineterminator="\n")
+    """Write every table as `<name>.csv`, each file whole or not at all."""
+    for name, table in tables.items():
+        with replaced(folder / f"{name}.csv") as partial:
+            table.to_csv(partial, lineterminator="\n")

@@ -36,7 +36,9 @@ class RowBuilder:
         """Take the special tokens of `tokenizer` and the headings of `codebook`; rows get `max_tokens` at most."""
         first = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
         last = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
-        headings = [tokenizer(f"{name}:", add_special_tokens=False)["input_ids"] for name in codebook.narratives.values()]
+        headings = [
+            tokenizer(f"{name}:", add_special_tokens=False)["input_ids"] for name in codebook.narratives.values()
+        ]
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else last
         self.special = Special([] if first is None else [first], [] if last is None else [last], headings, pad or 0)
         self.form, self.max_tokens = form, max_tokens
@@ -78,18 +80,26 @@ def tokenise(tokenizer: Any, codebook: Codebook, cases: pd.DataFrame, labels: pd
     texts = [cases[column].tolist() for column in codebook.narratives]
     # Special tokens written in a narrative are split into plain ones: a report must not end its own row.
     encoded = [tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] for text in texts]
-    targets = np.full((len(cases), len(codebook.variables)), NOT_CODED) if labels is None else code_indices(codebook, labels, cases.index)
-    return datasets.Dataset.from_dict({"narratives": [list(case) for case in zip(*encoded, strict=True)], "labels": targets.tolist()})
+    targets = (
+        np.full((len(cases), len(codebook.variables)), NOT_CODED)
+        if labels is None
+        else code_indices(codebook, labels, cases.index)
+    )
+    return datasets.Dataset.from_dict(
+        {"narratives": [list(case) for case in zip(*encoded, strict=True)], "labels": targets.tolist()}
+    )
 
 
 def code_indices(codebook: Codebook, labels: pd.DataFrame, uids: pd.Index) -> np.ndarray:
     """Index of each label's code in its variable, NOT_CODED where there is none; (cases, variables), joined by uid."""
     joined = labels.loc[uids]
-    columns = [pd.Index(v.codes).get_indexer(joined[v.name].to_numpy()) for v in codebook.variables]
+    columns = [pd.Index(v.codes).get_indexer(pd.Index(joined[v.name])) for v in codebook.variables]
     return np.stack(columns, axis=1)
 
 
-def collator(builder: RowBuilder, budget: int, copies: int, swap: float, seed: int) -> Callable[[list[Any]], list[dict[str, Any]]]:
+def collator(
+    builder: RowBuilder, budget: int, copies: int, swap: float, seed: int
+) -> Callable[[list[Any]], list[dict[str, Any]]]:
     """What makes the micro-batches of a list of cases.
 
     Args:
@@ -106,7 +116,10 @@ def collator(builder: RowBuilder, budget: int, copies: int, swap: float, seed: i
         lengths = [max(map(len, case)) for case in rows]
         weight = copies * max(map(len, rows))
         groups = by_budget(lengths, budget / weight)
-        return [micro_batch([rows[n] for n in group], [items[n]["labels"] for n in group], builder.special.pad) for group in groups]
+        return [
+            micro_batch([rows[n] for n in group], [items[n]["labels"] for n in group], builder.special.pad)
+            for group in groups
+        ]
 
     return collate
 

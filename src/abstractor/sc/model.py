@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from abstractor.pretrained import backbone_folder, tidy_adapter
 from abstractor.codebook import Codebook
 from abstractor.files import replaced, write_json
+from abstractor.pretrained import backbone_folder, tidy_adapter
 from abstractor.runs import RunError
 from abstractor.sc.params import ScModel
 
@@ -48,10 +48,10 @@ class Reading(NamedTuple):
 class Classifier(nn.Module):
     """Logits of all variables for each case."""
 
-    def __init__(self, backbone: nn.Module, outputs: int, pooling: str, dropout: float) -> None:
+    def __init__(self, backbone: Any, outputs: int, pooling: str, dropout: float) -> None:
         """Put a fresh head on `backbone`; the default initialisation uses PyTorch's global seed."""
         super().__init__()
-        self.backbone = backbone
+        self.backbone: Any = backbone
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(backbone.config.hidden_size, outputs)
@@ -73,7 +73,8 @@ class Classifier(nn.Module):
         shape = (int(case.max()) + 1, int(slot.max()) + 1, row_logits.shape[1])
         logits = row_logits.new_full(shape, -torch.inf)
         logits[case, slot] = row_logits
-        return logits.amax(dim=1).float()
+        case_logits: Tensor = logits.amax(dim=1).float()
+        return case_logits
 
 
 def pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
@@ -94,7 +95,9 @@ def build(params: ScModel, outputs: int) -> Classifier:
     backbone = backbone_folder(params.backbone)
     limit = getattr(AutoConfig.from_pretrained(backbone), "max_position_embeddings", None)
     if limit is not None and params.max_tokens > limit:
-        raise RunError(f"params.yaml: max_tokens: {params.backbone} reads {limit} tokens at most, found {params.max_tokens}")
+        raise RunError(
+            f"params.yaml: max_tokens: {params.backbone} reads {limit} tokens at most, found {params.max_tokens}"
+        )
     model = AutoModel.from_pretrained(backbone, dtype=torch.float32)
     if params.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -116,8 +119,9 @@ def load_tokenizer(backbone: str) -> Any:
     return AutoTokenizer.from_pretrained(backbone_folder(backbone))
 
 
-def save(model: Classifier, reading: Reading, folder: Path) -> None:
+def save(model: nn.Module, reading: Reading, folder: Path) -> None:
     """Write a model folder, whole or not at all: what transformers or peft would, and the head beside it."""
+    assert isinstance(model, Classifier)
     with replaced(folder) as partial:
         model.backbone.save_pretrained(partial)
         if reading.adapter:
@@ -138,7 +142,9 @@ def load(folder: Path, codebook: Codebook) -> tuple[Classifier, Reading]:
     reading = Reading(**json.loads((folder / _READING).read_text(encoding="utf-8")))
     if reading.columns != list(codebook.columns):
         raise RunError(f"{folder} was trained for other variables than codebook {codebook.dataset}; train it again")
-    base = AutoModel.from_pretrained(backbone_folder(reading.backbone) if reading.adapter else folder, dtype=torch.float32)
+    base = AutoModel.from_pretrained(
+        backbone_folder(reading.backbone) if reading.adapter else folder, dtype=torch.float32
+    )
     backbone = PeftModel.from_pretrained(base, folder) if reading.adapter else base
     model = Classifier(backbone, len(reading.columns), reading.pooling, 0.0)
     model.head.load_state_dict(load_file(folder / _HEAD))

@@ -43,9 +43,15 @@ def predict(
     rows = [builder.rows(narratives) for narratives in items["narratives"]]
     groups = by_budget([max(map(len, case)) for case in rows], batch_tokens / max(map(len, rows)))
     layout, result = Layout.of(codebook), np.empty((len(cases), len(codebook.columns)), dtype=np.float32)
-    with torch.inference_mode(), autocast(compute), tqdm(total=len(cases), desc=f"predict {folder}", unit="case") as bar:
+    with (
+        torch.inference_mode(),
+        autocast(compute),
+        tqdm(total=len(cases), desc=f"predict {folder}", unit="case") as bar,
+    ):
         for group in groups:
-            batch = inputs.micro_batch([rows[n] for n in group], [items[n]["labels"] for n in group], builder.special.pad)
+            batch = inputs.micro_batch(
+                [rows[n] for n in group], [items[n]["labels"] for n in group], builder.special.pad
+            )
             del batch["labels"]
             result[group] = probabilities(layout, model(**to_device(batch, compute))).cpu().numpy()
             bar.update(len(group))

@@ -84,7 +84,9 @@ def loss_function(params: ScModel, rdrop: float, layout: Layout) -> LossFunction
         doubled = {key: torch.cat([value, value]) for key, value in rows.items()}
         doubled["case"][len(rows["case"]) :] += len(labels)
         first, second = model(**doubled).chunk(2)
-        loss = (supervised_loss(layout, first, labels, *weights) + supervised_loss(layout, second, labels, *weights)) / 2
+        loss = (
+            supervised_loss(layout, first, labels, *weights) + supervised_loss(layout, second, labels, *weights)
+        ) / 2
         return Losses(loss + rdrop * rdrop_loss(layout, first, second, params.rdrop_form), loss)
 
     return losses

@@ -9,6 +9,7 @@ from abstractor.ar.params import ArModel
 
 GOOD: dict[str, Any] = {
     "backbone": "small",
+    "seed": 0,
     "layout": "packed",
     "engine": "transformers",
     "quantize": "none",
@@ -20,7 +21,8 @@ GOOD: dict[str, Any] = {
     "train_cases": None,
     "epochs": 2,
     "batch_size": 4,
-    "micro_batch_size": 2,
+    "micro_tokens": 1000,
+    "pool": 4,
     "learning_rate": 2e-4,
     "warmup": 0.1,
     "weight_decay": 0.0,
@@ -40,7 +42,7 @@ def test_a_model_has_no_rdrop_of_its_own_unless_asked() -> None:
     [
         ({"engine": "unsloth"}, "cannot train packed questions"),
         ({"engine": "unsloth", "layout": "separate"}, "all of lm_head"),
-        ({"micro_batch_size": 5}, "batch_size at most"),
+        ({"micro_tokens": 0}, "greater than or equal to 16"),
         ({"swap": 1.5}, "less than or equal to 1"),
         ({"learning_rate": 0.0}, "greater than 0"),
         ({"lora": {**GOOD["lora"], "targets": []}}, "at least 1 item"),

@@ -89,10 +89,10 @@ def test_noise_touches_labels_only() -> None:
     assert 0.1 < np.mean(clean["train_labels"] != noisy["train_labels"]) < 0.3
 
 
-def test_files_read_back_and_replace_the_folder(tmp_path: Path) -> None:
+def test_files_read_back_and_replace_earlier_ones(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     folder.mkdir()
-    (folder / "old.csv").write_text("uid\n")
+    (folder / "train_labels.csv").write_text("uid\n")
     tables = small()
     corpus.write(folder, tables)
     assert {path.name for path in folder.iterdir()} == {f"{name}.csv" for name in tables}

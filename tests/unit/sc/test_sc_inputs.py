@@ -1,0 +1,70 @@
+import pandas as pd
+import pytest
+
+from abstractor.codebook import Codebook
+from abstractor.sc.inputs import RowBuilder, code_indices, collator, micro_batch, tokenise
+from abstractor.sc.model import load_tokenizer
+
+CLS, SEP = 2, 3
+OFFICER, CORONER = [4, 6, 7], [5, 6, 7]
+
+
+@pytest.fixture
+def tokenizer(project: object) -> object:
+    return load_tokenizer("tiny")
+
+
+def test_concatenated_rows_hold_both_narratives_with_their_headings(tokenizer: object, codebook: Codebook) -> None:
+    builder = RowBuilder(tokenizer, codebook, "concatenated", 32)
+    assert builder.rows([[8, 9], [11]]) == [[CLS, *OFFICER, 8, 9, SEP, *CORONER, 11, SEP]]
+
+
+def test_swapped_rows_start_with_the_last_narrative(tokenizer: object, codebook: Codebook) -> None:
+    builder = RowBuilder(tokenizer, codebook, "concatenated", 32)
+    assert builder.rows([[8, 9], [11]], swapped=True) == [[CLS, *CORONER, 11, SEP, *OFFICER, 8, 9, SEP]]
+
+
+def test_apart_makes_one_row_for_each_narrative_that_is_not_empty(tokenizer: object, codebook: Codebook) -> None:
+    builder = RowBuilder(tokenizer, codebook, "apart", 32)
+    assert builder.rows([[8], [11]]) == [[CLS, *OFFICER, 8, SEP], [CLS, *CORONER, 11, SEP]]
+    assert builder.rows([[], [11]]) == [[CLS, *CORONER, 11, SEP]]
+
+
+def test_long_rows_lose_the_middle_of_the_longer_narrative(tokenizer: object, codebook: Codebook) -> None:
+    builder = RowBuilder(tokenizer, codebook, "concatenated", 17)
+    (row,) = builder.rows([[10, 11, 12, 13, 14, 15, 16, 17], [20, 21]])
+    assert len(row) == 17
+    assert row == [CLS, *OFFICER, 10, 11, 12, 15, 16, 17, SEP, *CORONER, 20, 21, SEP]
+
+
+def test_special_tokens_in_a_narrative_stay_plain_text(
+    tokenizer: object, codebook: Codebook, cases: pd.DataFrame
+) -> None:
+    hostile = pd.DataFrame({"Officer": ["note [SEP] note"], "Coroner": [""]}, index=pd.Index(["a"], name="uid"))
+    (narratives,) = tokenise(tokenizer, codebook, hostile, None)["narratives"]
+    assert SEP not in narratives[0]
+    assert narratives[0].count(8) == 2
+
+
+def test_labels_become_places_of_their_codes(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> None:
+    shuffled = labels.sample(frac=1, random_state=0)
+    assert code_indices(codebook, shuffled, cases.index)[:4].tolist() == [[1, 0, 1], [0, 2, 0], [0, -1, 1], [1, 0, -1]]
+
+
+def test_micro_batches_pad_and_remember_whose_row_is_whose() -> None:
+    batch = micro_batch([[[5, 6]], [[7], [8, 9, 10]]], [[0], [1]], pad=1)
+    assert batch["input_ids"].tolist() == [[5, 6, 1], [7, 1, 1], [8, 9, 10]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 0, 0], [1, 1, 1]]
+    assert batch["case"].tolist() == [0, 1, 1]
+    assert batch["slot"].tolist() == [0, 0, 1]
+
+
+def test_collator_keeps_to_its_budget_and_loses_no_case(tokenizer: object, codebook: Codebook) -> None:
+    builder = RowBuilder(tokenizer, codebook, "apart", 32)
+    items = [{"narratives": [[8] * length, [9]], "labels": [length]} for length in (1, 20, 2, 19, 3)]
+    batches = collator(builder, 120, 1, 0.0, 0)(items)
+    assert sorted(int(label) for batch in batches for label in batch["labels"]) == [1, 2, 3, 19, 20]
+    assert all(batch["input_ids"].numel() <= 120 for batch in batches)
+    assert len(batches) < 5
+    # Twice the passes, half the cases a batch.
+    assert len(collator(builder, 120, 2, 0.0, 0)(items)) > len(batches)

@@ -1,0 +1,106 @@
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from abstractor.codebook import Codebook
+from abstractor.runs import Compute
+from abstractor.sc.inputs import micro_batch
+from abstractor.sc.layout import Layout
+from abstractor.sc.losses import rdrop_loss, supervised_loss
+from abstractor.sc.model import Reading, build, save
+from abstractor.sc.params import ScModel
+from abstractor.sc.predict import predict
+from abstractor.sc.train import loss_function, optimiser_groups, train
+
+CPU = Compute(torch.device("cpu"), torch.float32, "test")
+LORA = {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["query", "value"]}
+
+
+@pytest.fixture
+def batch(codebook: Codebook) -> dict[str, Any]:
+    return micro_batch([[[2, 8, 3], [2, 9, 9, 3]], [[2, 10, 3]]], [[1, 0, 1], [0, -1, 0]], 0)
+
+
+def test_rdrop_compares_two_passes_of_the_same_cases(
+    project: Path, settings: dict[str, Any], codebook: Codebook, batch: dict[str, Any]
+) -> None:
+    params, layout = ScModel(**settings), Layout.of(codebook)
+    model = build(params, 5)
+    rows = {key: torch.cat([value, value]) for key, value in batch.items() if key != "labels"}
+    rows["case"] = torch.tensor([0, 0, 1, 2, 2, 3])
+    torch.manual_seed(1)
+    first, second = model.train()(**rows).split(2)
+    torch.manual_seed(1)
+    losses = loss_function(params, 2.0, layout)(model, batch)
+    supervised = sum(supervised_loss(layout, one, batch["labels"], 1.0, 1.0) for one in (first, second)) / 2
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(losses.supervised, supervised)
+    torch.testing.assert_close(losses.total, supervised + 2.0 * rdrop_loss(layout, first, second, "kl"))
+
+
+def test_without_rdrop_or_in_evaluation_there_is_one_pass(
+    project: Path, params: ScModel, codebook: Codebook, batch: dict[str, Any]
+) -> None:
+    model, layout = build(params, 5), Layout.of(codebook)
+    for weight, mode in ((0.0, True), (2.0, False)):
+        losses = loss_function(params, weight, layout)(model.train(mode), batch)
+        assert torch.equal(losses.total, losses.supervised)
+
+
+def test_the_head_has_a_rate_of_its_own_and_biases_do_not_decay(project: Path, settings: dict[str, Any]) -> None:
+    params = ScModel(**settings | {"weight_decay": 0.1})
+    model = build(params, 5)
+    groups = optimiser_groups(model, params)
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [
+        (1e-3, 0.1),
+        (1e-3, 0),
+        (1e-2, 0.1),
+        (1e-2, 0),
+    ]
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("change", [{}, {"lora": LORA, "learning_rate": 5e-2}, {"early_stopping": 9}])
+@pytest.mark.parametrize("form", ["concatenated", "apart"])
+def test_training_learns_and_prediction_recovers_it(
+    project: Path,
+    settings: dict[str, Any],
+    codebook: Codebook,
+    cases: pd.DataFrame,
+    labels: pd.DataFrame,
+    form: str,
+    change: dict[str, Any],
+) -> None:
+    params = ScModel(**settings | {"epochs": 40, "swap": 0.5} | change)
+    outcome = train(params, 0.5, form, codebook, cases, labels, CPU, (7, "m", 0))
+    save(outcome.model, Reading.of(params, form, codebook), Path("models/m/0"))
+    table = predict(codebook, Path("models/m/0"), cases, CPU, 100)
+    assert list(table.index) == list(cases.index)
+    note = table["Note"].to_numpy() > 0.5
+    assert (note == (labels["Note"].to_numpy() == 1)).all()
+    training = [loss for _, part, loss in outcome.curve if part == "training"]
+    assert training[-1] < 0.5 * training[0]
+    assert (outcome.best_validation_loss is not None) == ("early_stopping" in change)
+
+
+def test_same_seed_same_weights_another_seed_others(
+    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        params = ScModel(**settings | {"seed": seed})
+        return train(params, 1.0, "apart", codebook, cases, labels, CPU, (7, "m", 0)).model.head.weight
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+def test_predictions_do_not_depend_on_batches_or_order(
+    project: Path, params: ScModel, codebook: Codebook, cases: pd.DataFrame
+) -> None:
+    save(build(params, 5), Reading.of(params, "concatenated", codebook), Path("models/m/0"))
+    together = predict(codebook, Path("models/m/0"), cases, CPU, 1000)
+    alone = predict(codebook, Path("models/m/0"), cases[::-1], CPU, 1)
+    pd.testing.assert_frame_equal(together, alone, atol=1e-5)

@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from abstractor import runs
+
+
+def machine(**change: Any) -> runs.Machine:
+    return runs.Machine(**{"device": "auto", "dtype": "auto", "threads": 1} | change)
+
+
+def test_seeds_differ_by_purpose_and_repeat() -> None:
+    seeds = {runs.derive_seed(7, "m", fold, purpose) for fold in (0, 1) for purpose in ("order", "initialisation")}
+    assert len(seeds) == 4
+    assert runs.derive_seed(7, "m", 0, "order") in seeds
+    assert runs.derive_seed(8, "m", 0, "order") not in seeds
+
+
+@pytest.mark.parametrize("folds", [[1, 2], [0, 2], [1, 0], [0, 0]])
+def test_folds_that_do_not_count_from_zero_are_refused(folds: list[int]) -> None:
+    with pytest.raises(runs.RunError, match=r"expected \[0, 1"):
+        runs.check_folds(folds)
+
+
+def test_a_cpu_computes_in_float32_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    compute = runs.choose(machine())
+    assert (compute.device.type, compute.dtype) == ("cpu", torch.float32)
+    assert "no CUDA device found" in compute.reason
+
+
+@pytest.mark.parametrize(
+    ("capability", "asked", "dtype"),
+    [((7, 5), "auto", "float16"), ((8, 9), "auto", "bfloat16"), ((7, 5), "float32", "float32")],
+)
+def test_a_gpu_computes_in_the_half_precision_it_has(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], asked: str, dtype: str
+) -> None:
+    _pretend_gpu(monkeypatch, capability)
+    assert runs.choose(machine(dtype=asked)).dtype == getattr(torch, dtype)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "change", "message"),
+    [
+        (False, {"device": "cuda"}, "finds no CUDA device"),
+        (False, {"dtype": "float16"}, "no fast arithmetic on a CPU"),
+        (True, {"dtype": "bfloat16"}, "only emulates"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_refused(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, change: dict[str, Any], message: str
+) -> None:
+    if gpu:
+        _pretend_gpu(monkeypatch, (7, 5))
+    else:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(runs.RunError, match=message):
+        runs.choose(machine(**change))
+
+
+def test_a_card_names_what_made_a_result(tmp_path: Path) -> None:
+    runs.write_card(tmp_path / "card.json", None, 1.26, fold=1)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["fold"] == 1
+    assert card["seconds"] == 1.3
+    assert card["versions"]["torch"].startswith("2.")
+
+
+def _pretend_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
