@@ -35,7 +35,7 @@ class Machine(Strict):
     device: Literal["auto", "cpu", "cuda"]
     """`auto`: the first CUDA device, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
-    """Of the arithmetic; `auto`: float32 on a CPU, bfloat16 on a GPU that has it, else float16."""
+    """Of the arithmetic; `auto`: bfloat16 where the hardware has it, else float32 on a CPU, float16 on a GPU."""
     threads: Annotated[int, Field(ge=1, le=256)]
     """CPU threads. Fixed, because another number of threads may change the last bits of a result."""
 
@@ -113,11 +113,11 @@ def choose(machine: Machine) -> Compute:
     if machine.device == "cuda" and not found:
         raise RunError("params.yaml: device: cuda, but PyTorch finds no CUDA device; set it to cpu or auto")
     if machine.device == "cpu" or not found:
-        why = "asked for" if machine.device == "cpu" else "no CUDA device found"
         if machine.dtype == "float16":
             raise RunError("params.yaml: dtype: float16 has no fast arithmetic on a CPU; set it to float32 or auto")
-        dtype = torch.bfloat16 if machine.dtype == "bfloat16" else torch.float32
-        return Compute(torch.device("cpu"), dtype, f"cpu ({why}), {dtype}, {machine.threads} threads")
+        where = "asked for" if machine.device == "cpu" else "no CUDA device found"
+        dtype, why = _cpu_dtype() if machine.dtype == "auto" else (getattr(torch, machine.dtype), "asked for")
+        return Compute(torch.device("cpu"), dtype, f"cpu ({where}), {dtype} ({why}), {machine.threads} threads")
     name, native = torch.cuda.get_device_name(0), torch.cuda.get_device_capability(0) >= (8, 0)
     if machine.dtype == "auto":
         dtype = torch.bfloat16 if native else torch.float16
@@ -127,6 +127,15 @@ def choose(machine: Machine) -> Compute:
         if dtype == torch.bfloat16 and not native:
             raise RunError(f"params.yaml: dtype: bfloat16, which {name} only emulates; set it to float16 or auto")
     return Compute(torch.device("cuda", 0), dtype, f"{name}, {dtype} ({why})")
+
+
+def _cpu_dtype() -> tuple["torch.dtype", str]:
+    import torch
+
+    capabilities = torch.cpu.get_capabilities()
+    if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+        return torch.bfloat16, "the processor multiplies it natively, two to three times as fast as float32"
+    return torch.float32, "the processor has no bfloat16"
 
 
 def autocast(compute: Compute) -> "torch.autocast":

@@ -25,10 +25,14 @@ def test_folds_that_do_not_count_from_zero_are_refused(folds: list[int]) -> None
         runs.check_folds(folds)
 
 
-def test_a_cpu_computes_in_float32_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_cpu_computes_in_what_it_multiplies_natively_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, native: bool, dtype: torch.dtype
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
     compute = runs.choose(machine())
-    assert (compute.device.type, compute.dtype) == ("cpu", torch.float32)
+    assert (compute.device.type, compute.dtype) == ("cpu", dtype)
     assert "no CUDA device found" in compute.reason
 
 
