@@ -6,13 +6,16 @@ from typing import Any
 import torch
 from dvclive import Live
 from torch import Tensor, nn
-from transformers import TrainerCallback
+from transformers import ProgressCallback, TrainerCallback
 from transformers.integrations import DVCLiveCallback
 
 _ARMED = 0.9
 """The guard is armed once the smoothed loss is below this share of a constant predictor's loss."""
 _SMOOTHING = 0.9
 """Weight of the past in the smoothed loss: about the last ten steps count."""
+
+_LOSSES = {"loss": "training", "eval_loss": "validation"}
+"""The Trainer's names of the two losses, and ours."""
 
 
 class Collapsed(Exception):
@@ -84,7 +87,7 @@ class Curve(DVCLiveCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, model: Any = None, logs: Any = None, **kwargs: Any) -> None:
         """Log the losses at the optimiser step, not at DVCLive's own count."""
         self.live.step = state.global_step
-        losses = {key: value for key, value in logs.items() if key in ("loss", "eval_loss")}
+        losses = {key: value for key, value in logs.items() if key in _LOSSES}
         super().on_log(args, state, control, model=model, logs=losses, **kwargs)
 
     def rows(self) -> list[tuple[int, str, float]]:
@@ -96,6 +99,15 @@ class Curve(DVCLiveCallback):  # type: ignore[misc]
             lines = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
             rows += [(int(step), part, float(loss)) for step, loss in (line.split("\t") for line in lines)]
         return sorted(rows)
+
+
+class Progress(ProgressCallback):  # type: ignore[misc]
+    """One progress bar a training, with the loss behind it; the curve has the rest."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Show the latest loss."""
+        shown = {name: f"{logs[key]:.4g}" for key, name in _LOSSES.items() if key in logs}
+        self.training_bar.set_postfix(shown)
 
 
 def trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

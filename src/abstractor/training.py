@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from abstractor.batching import Steps
-from abstractor.callbacks import BestWeights, Collapsed, CollapseGuard, Curve
+from abstractor.callbacks import BestWeights, Collapsed, CollapseGuard, Curve, Progress
 from abstractor.files import replaced
 from abstractor.runs import Compute, RunError, autocast, to_device
 
@@ -193,13 +193,15 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
             logging_strategy="steps",
             logging_steps=0.02,  # share of all steps: some fifty points a curve
             report_to=[],
+            disable_tqdm=True,  # its own bar prints every log; ours does not
             remove_unused_columns=False,
             seed=order_seed,
         )
-        callbacks = [self.guard, self.curve, self.best]
+        callbacks = [self.guard, self.curve, self.best, Progress()]
         super().__init__(
             model=model, args=arguments, train_dataset=data.training, eval_dataset=data.training, callbacks=callbacks
         )
+        self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         steps = Steps(self.data.lengths, self.schedule.batch_size, self.schedule.pool, self.order_seed)

@@ -5,7 +5,6 @@ a GPU, and unsloth must come before transformers.
 """
 
 import importlib
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ import torch
 
 from abstractor.ar.model import ModelError
 from abstractor.ar.params import ArModel
-from abstractor.files import write_json
+from abstractor.files import replaced
+from abstractor.pretrained import tidy_adapter
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -156,21 +156,13 @@ def save(model: Any, folder: Path, backbone: str) -> None:
 
     Args:
         model: a PEFT model.
-        folder: new or empty.
+        folder: replaced when the adapter is whole.
         backbone: name of the pretrained model, written in place of its path.
     """
-    # Else PEFT stores the whole head beside an adapter of the head, and asks the hub about the vocabulary.
-    model.save_pretrained(folder, save_embedding_layers=False)
-    for file in folder.iterdir():
-        if file.name not in ADAPTER_FILES:
-            file.unlink()
-    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    config |= {
-        "base_model_name_or_path": backbone,
-        "revision": None,
-        "target_modules": sorted(config["target_modules"]),
-    }
-    write_json(folder / "adapter_config.json", config)
+    with replaced(folder) as partial:
+        # Else PEFT stores the whole head beside an adapter of the head, and asks the hub about the vocabulary.
+        model.save_pretrained(partial, save_embedding_layers=False)
+        tidy_adapter(partial, backbone)
 
 
 def load(folder: Path, base: Any) -> Any:

@@ -25,7 +25,7 @@ class Special(NamedTuple):
     end: list[int]
     """After each narrative: [SEP] or EOS."""
     headings: list[list[int]]
-    """What each narrative is, so that order does not have to tell."""
+    """The number of each narrative, so that order does not have to tell."""
     pad: int
 
 
@@ -33,12 +33,12 @@ class RowBuilder:
     """Builds the rows of a case from the tokens of its narratives."""
 
     def __init__(self, tokenizer: Any, codebook: Codebook, form: str, max_tokens: int) -> None:
-        """Take the special tokens of `tokenizer` and the headings of `codebook`; rows get `max_tokens` at most."""
+        """Take the special tokens of `tokenizer` and the narratives of `codebook`; rows get `max_tokens` at most."""
         first = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
         last = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
-        headings = [
-            tokenizer(f"{name}:", add_special_tokens=False)["input_ids"] for name in codebook.narratives.values()
-        ]
+        # A number is enough, since training teaches what it stands for; a description would cost tokens in every row.
+        names = [f"{number}:" for number in range(1, len(codebook.narratives) + 1)]
+        headings = [tokenizer(name, add_special_tokens=False)["input_ids"] for name in names]
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else last
         self.special = Special([] if first is None else [first], [] if last is None else [last], headings, pad or 0)
         self.form, self.max_tokens = form, max_tokens

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, PreTrai
 from abstractor.codebook import Codebook, Variable
 from abstractor.sc.params import ScModel
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "officer", "coroner", "report", ":", "note", "no", "sad", "house", "park"]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "1", "2", ":", "report", "note", "no", "sad", "house", "park"]
 
 
 @pytest.fixture(scope="session")
