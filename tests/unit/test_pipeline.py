@@ -1,0 +1,129 @@
+"""dvc.yaml against the scripts that it runs: what a stage says it reads is what it reads."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abstractor.ar.params import ArModel
+from abstractor.backbones import Backbone
+from abstractor.baseline import BaselineParams
+from abstractor.demo.params import DemoCorpusParams
+from abstractor.ensemble.blend import EnsembleParams
+from abstractor.files import read_yaml
+from abstractor.members import read as read_members
+from abstractor.params import Params
+from abstractor.runs import Inference, Machine
+from abstractor.sc.params import ScModel
+
+ROOT, SRC = Path(__file__).parents[2], Path("src")
+STAGES: dict[str, Any] = {
+    name: stage.get("do", stage) for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items()
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def script_of(stage: dict[str, Any]) -> Path:
+    return Path(stage["cmd"].split()[1])
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_dependencies_are_the_modules_that_the_script_imports(name: str) -> None:
+    stage = STAGES[name]
+    script = script_of(stage)
+    listed = {Path(path) for path in stage["deps"] if path.startswith(("src/", "stages/"))}
+    data = {path for path in listed if path.is_dir()}
+    assert listed - data == modules_used(script) | {script}
+    assert data <= {Path("src/abstractor/demo/tables")}
+
+
+def test_packages_hold_no_code_that_a_stage_would_import_unseen() -> None:
+    for path in Path("src").rglob("__init__.py"):
+        assert re.fullmatch(r'""".*"""\s*', path.read_text(encoding="utf-8"), re.DOTALL), path
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_parameters_are_those_that_the_script_reads(name: str) -> None:
+    stage = STAGES[name]
+    text = script_of(stage).read_text(encoding="utf-8")
+    read = {
+        re.sub(r"\{.*?\}", "*", key) for key in re.findall(r"(?:params|Params\(\))\.get\(\s*f?[\"'](.*?)[\"'],", text)
+    }
+    if "read_members(params)" in text or "members.read(params)" in text:
+        read |= {"sc_1", "sc_2", "sc", "ar", "folds"}
+    listed = {re.sub(r"\$\{.*?\}", "*", entry) for entry in stage.get("params", [])}
+    assert read == listed
+
+
+def test_every_stage_says_what_it_does() -> None:
+    assert all(stage["desc"].endswith(".") for stage in STAGES.values())
+
+
+def test_narratives_are_never_pushed() -> None:
+    for stage in STAGES.values():
+        for out in stage.get("outs", []):
+            path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            if path.startswith("data/raw/") or path.endswith("cases.parquet"):
+                assert options == {"push": False}, path
+
+
+def test_rdrop_reaches_classifiers_only() -> None:
+    assert {name for name, stage in STAGES.items() if "rdrop" in stage.get("params", [])} == {
+        "train_sc_1",
+        "train_sc_2",
+    }
+
+
+def test_every_parameter_binds_to_its_type() -> None:
+    params = Params()
+    members = read_members(params)
+    for name in members.sc:
+        params.get(f"models.{name}", ScModel)
+    for name in members.ar:
+        params.get(f"models.{name}", ArModel)
+    for name in params.get("backbones", dict[str, Any]):
+        params.get(f"backbones.{name}", Backbone)
+    sections = {"train": Machine, "infer": Inference, "baseline": BaselineParams, "ensemble": EnsembleParams}
+    for section, kind in {**sections, "demo_corpus": DemoCorpusParams}.items():
+        params.get(section, kind)
+
+
+def modules_used(script: Path) -> set[Path]:
+    """Files under src/ that `script` imports, directly or through others; package docstrings aside.
+
+    Imports for type checkers only do not count: they never run.
+    """
+    used: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        for path in _imports(ast.parse(waiting.pop().read_text(encoding="utf-8"))):
+            if path not in used:
+                used.add(path)
+                waiting.append(path)
+    return {path for path in used if path.name != "__init__.py"}
+
+
+def _imports(tree: ast.AST) -> set[Path]:
+    names: set[str] = set()
+    for node in _running_nodes(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    paths = {SRC.joinpath(*name.split(".")).with_suffix(".py") for name in names if name.startswith("abstractor")}
+    return {path for path in paths if path.is_file()}
+
+
+def _running_nodes(tree: ast.AST) -> list[ast.AST]:
+    nodes: list[ast.AST] = []
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        nodes += [child, *_running_nodes(child)]
+    return nodes
