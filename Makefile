@@ -46,7 +46,8 @@ new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 	$(owner_only) python stages/import_new_cases.py "$(FROM)"
 
 predict: setup ## predict the new cases with pulled models, without training
-	$(owner_only) dvc repro --single-item --pull --allow-missing prepare_new infer_t4_sc infer_t4_ar infer_t4
+	$(owner_only) dvc pull fetch_backbone pin_backbone train_sc_1 train_sc_2 train_ar
+	$(owner_only) dvc repro --single-item --allow-missing prepare_new infer_t4_sc infer_t4_ar infer_t4
 
 lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
 	python tools/lock.py

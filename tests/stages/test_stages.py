@@ -1,0 +1,129 @@
+"""The pipeline by its real commands, on tiny models and invented cases."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tiny
+
+from abstractor import codebook
+
+pytestmark = pytest.mark.stage
+
+SC_STAGES = {f"{stage}@{model}-{fold}" for fold in (0, 1) for stage, model in (
+    ("train_sc_1", "sc1_minilm"), ("train_sc_2", "sc2_minilm"),
+    ("oof_sc", "sc1_minilm"), ("oof_sc", "sc2_minilm"),
+    ("infer_t4_sc", "sc1_minilm"), ("infer_t4_sc", "sc2_minilm"),
+)}  # fmt: skip
+AR_STAGES = {f"{stage}@ar_smollm2-{fold}" for fold in (0, 1) for stage in ("train_ar", "oof_ar", "infer_t4_ar")}
+LAST_STAGES = {"infer_t4", "ensemble", "evaluate"}
+
+
+def test_nothing_runs_twice(finished: tiny.Project) -> None:
+    assert finished.ran("dvc", "repro") == []
+    assert "Data and pipelines are up to date" in finished.run("dvc", "status")
+
+
+def test_the_submission_has_the_challenges_format(finished: tiny.Project) -> None:
+    book = codebook.load(tiny.ROOT / "data/codebooks/nvdrs_youth.yaml")
+    submitted = pd.read_csv(finished.folder / "data/predictions/submission.csv")
+    asked = pd.read_csv(finished.folder / "data/raw/marked/submission_format.csv")
+    assert list(submitted.columns) == list(asked.columns)
+    assert sorted(submitted["uid"]) == sorted(asked["uid"])
+    for variable in book.variables:
+        assert set(submitted[variable.name]) <= set(variable.codes)
+
+
+def test_every_model_fold_has_metrics_of_every_variable(finished: tiny.Project) -> None:
+    names = {"mean", *codebook.load(tiny.ROOT / "data/codebooks/nvdrs_youth.yaml").names}
+    files = ["baseline.json", "ensemble.json", "evaluate.json"]
+    files += [f"oof/{model}/{fold}.json" for model in ("sc1_minilm", "sc2_minilm", "ar_smollm2") for fold in (0, 1)]
+    for file in files:
+        scores = json.loads((finished.folder / "metrics" / file).read_text(encoding="utf-8"))["f1"]
+        assert set(scores) == names
+        assert all(0 <= score <= 1 for score in scores.values())
+
+
+def test_plots_render(finished: tiny.Project, tmp_path: Path) -> None:
+    finished.run("dvc", "plots", "show", "-o", str(tmp_path / "plots"))
+    page = (tmp_path / "plots/index.html").read_text(encoding="utf-8")
+    for content in ("training", "DepressedMood", "reliability"):
+        assert content in page
+
+
+def test_rdrop_reruns_the_classifiers_and_what_follows(copy: Callable[[], tiny.Project]) -> None:
+    project = copy()
+    ran = project.ran("dvc", "exp", "run", "-S", "rdrop=0.5")
+    assert set(ran) == SC_STAGES | LAST_STAGES
+    assert len(ran) == len(set(ran))
+    changes = project.run("dvc", "metrics", "diff")
+    assert re.search(r"metrics/oof/sc1_minilm/0\.json +f1\.\w+", changes)
+    assert "ar_smollm2" not in changes
+
+
+def test_an_ar_parameter_reruns_that_model_and_what_follows(copy: Callable[[], tiny.Project]) -> None:
+    ran = copy().ran("dvc", "exp", "run", "-S", "models.ar_smollm2.learning_rate=2e-3")
+    assert set(ran) == AR_STAGES | LAST_STAGES
+
+
+def test_a_missing_table_is_refused_by_every_gathering_stage(copy: Callable[[], tiny.Project]) -> None:
+    project = copy()
+    before = project.predictions()
+    for stage, lost in (("infer_t4", "new/sc1_minilm/1.parquet"), ("ensemble", "oof/ar_smollm2/0.parquet")):
+        (project.folder / "data/predictions" / lost).unlink()
+        printed = project.run("python", f"stages/{stage}.py", check=False)
+        assert f"data/predictions/{lost} is missing" in printed
+        assert "Traceback" not in printed
+        del before[lost]
+    assert project.predictions() == before
+
+
+def test_bad_input_leaves_the_prepared_cases_as_they_were(copy: Callable[[], tiny.Project]) -> None:
+    project = copy()
+    raw, prepared = project.folder / "data/raw/marked/train_labels.csv", project.folder / "data/prepared"
+    before = {path.name: path.read_bytes() for path in prepared.iterdir()}
+    raw.write_text(raw.read_text(encoding="utf-8").replace(",1,", ",7,", 1), encoding="utf-8")
+    printed = project.run("python", "stages/prepare.py", check=False)
+    assert "train_labels.csv" in printed
+    assert "expected 0 or 1" in printed
+    assert {path.name: path.read_bytes() for path in prepared.iterdir()} == before
+
+
+def test_two_clones_predict_the_same_bytes(finished: tiny.Project, tmp_path: Path) -> None:
+    """Another path, another hash seed, no shared cache."""
+    other = tiny.finish(tmp_path / "elsewhere" / "clone", hash_seed="2")
+    assert other.predictions() == finished.predictions()
+    for name in ("sc1_minilm", "sc2_minilm", "ar_smollm2"):
+        for path in (finished.folder / "models" / name / "0").iterdir():
+            assert (other.folder / "models" / name / "0" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_hand_off_to_a_machine_without_training_data(copy: Callable[[], tiny.Project], tmp_path: Path) -> None:
+    trainer, remote = copy(), tmp_path / "remote"
+    trainer.run("dvc", "remote", "add", "--default", "store", str(remote))
+    trainer.commit()
+    trainer.run("dvc", "push")
+    assert not [path for path in remote.rglob("*") if path.is_file() and tiny.words_in(path)]
+
+    (tmp_path / "t4").mkdir()
+    trainer.run("git", "clone", "-q", str(trainer.folder), str(tmp_path / "t4/project"))
+    t4 = tiny.Project(tmp_path / "t4/project", trainer.environment)
+    new = tiny.import_corpus(trainer, cases=20, new=6, seed=6) / "test_features.csv"
+    shutil.copy(new, t4.folder.parent / "new.csv")
+    printed = t4.run("python", "stages/import_new_cases.py", str(t4.folder.parent / "new.csv"))
+    for command in tiny.predict_commands():
+        printed += t4.run(*command)
+    assert "Running stage 'infer_t4'" in printed
+    assert "train" not in re.sub(r"models/\S+", "", " ".join(re.findall(r"Running stage '(\w+)", printed)))
+    assert not (t4.folder / "data/prepared/cases.parquet").exists()
+
+    for command in tiny.predict_commands()[1:]:
+        trainer.run(*command)
+    there, here = t4.predictions(), trainer.predictions()
+    names = [name for name in there if name.startswith(("new/", "infer_t4"))]
+    assert len(names) == 7
+    assert {name: there[name] for name in names} == {name: here[name] for name in names}

@@ -1,0 +1,199 @@
+"""A whole project in a temporary place: a clone of what git tracks, random tiny backbones, a corpus with markers.
+
+The stages run by their real commands through DVC, in an environment of their own (home, temporary folder), so that
+whatever they leave behind can be found.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).parents[1]
+MARKERS = ("zqvarnelbok", "wyxtromlape")
+"""Words that stand in narratives and nowhere else: one for each of the two reports."""
+
+OVERRIDES: dict[str, Any] = {
+    "corpus": "marked",
+    "demo_corpus": {"cases": 20, "new_cases": 2},
+    "baseline": {"min_df": 1},
+    "train": {"device": "cpu", "dtype": "float32", "threads": 1},
+    "infer": {"device": "cpu", "dtype": "float32", "threads": 1},
+    "ensemble": {"resamples": 100},
+}
+SC = {"backbone": "encoder", "max_tokens": 96, "epochs": 1, "batch_size": 8}
+AR = {"backbone": "decoder", "max_tokens": 160, "train_cases": 8, "batch_size": 4, "lora": {"rank": 2}}
+
+
+@dataclass
+class Project:
+    """A working directory with git and DVC."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    log: str = ""
+    """Everything that any command printed."""
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command in the project; returns what it printed, both streams."""
+        environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
+        home, scratch = self.folder.parent / "home", self.folder.parent / "tmp"
+        home.mkdir(exist_ok=True)
+        scratch.mkdir(exist_ok=True)
+        environment |= {"HOME": str(home), "TMPDIR": str(scratch), "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
+        environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment | self.environment, capture_output=True, text=True, check=False
+        )
+        printed = done.stdout + done.stderr
+        self.log += printed
+        assert done.returncode == 0 or not check, f"{' '.join(command)} left with {done.returncode}:\n{printed}"
+        return printed
+
+    def ran(self, *command: str) -> list[str]:
+        """Names of the stages that a DVC command ran, in order."""
+        lines = self.run(*command).splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage '")]
+
+    def commit(self) -> None:
+        """Commit everything that git does not ignore."""
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", "Run the pipeline")
+
+    def params(self) -> dict[str, Any]:
+        return dict(yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8")))
+
+    def write_params(self, content: dict[str, Any]) -> None:
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def predictions(self) -> dict[str, bytes]:
+        """The bytes of every table of predictions and of the submission."""
+        folder = self.folder / "data/predictions"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
+
+
+def create(folder: Path, hash_seed: str) -> Project:
+    """A project ready for `dvc repro`; nothing has run yet."""
+    project = Project(folder, {"PYTHONHASHSEED": hash_seed})
+    folder.mkdir(parents=True)
+    for name in subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_symlink():
+            target.symlink_to((ROOT / name).readlink())
+        elif (ROOT / name).is_file() and not name.startswith("metrics/") and name != "dvc.lock":
+            target.write_bytes((ROOT / name).read_bytes())
+    write_backbones(folder / "tiny")
+    project.write_params(tiny_params(project.params(), folder / "tiny"))
+    project.run("git", "init", "-q")
+    project.run("git", "config", "user.email", "tests@localhost")
+    project.run("git", "config", "user.name", "tests")
+    (folder / ".git/info/exclude").write_text("/tiny/\n", encoding="utf-8")
+    project.commit()
+    return project
+
+
+def finish(folder: Path, hash_seed: str = "1") -> Project:
+    """A project that ran `dvc repro` from nothing and committed the result."""
+    project = create(folder, hash_seed)
+    import_corpus(project, cases=48, new=8, seed=5)
+    project.run("dvc", "repro")
+    project.commit()
+    return project
+
+
+def import_corpus(project: Project, cases: int, new: int, seed: int) -> Path:
+    """Import a made-up corpus whose narratives hold the markers; returns the folder it came from."""
+    from abstractor import codebook
+    from abstractor.demo.corpus import draw
+    from abstractor.demo.params import DemoCorpusParams
+
+    source = project.folder / "tiny" / "corpus"
+    book = codebook.load(ROOT / "data/codebooks/nvdrs_youth.yaml")
+    made = draw(book, DemoCorpusParams(cases=cases, new_cases=new, words=50, noise=0.0, seed=seed))
+    source.mkdir(parents=True, exist_ok=True)
+    for name, table in made.items():
+        if name.endswith("features"):
+            for column, marker in zip(book.narratives, MARKERS, strict=True):
+                table[column] = [f"{text} {marker}." if text else text for text in table[column]]
+        table.to_csv(source / f"{name}.csv")
+    project.run("python", "stages/import_corpus.py", "marked", str(source), "data/codebooks/nvdrs_youth.yaml")
+    return source
+
+
+def tiny_params(params: dict[str, Any], backbones: Path) -> dict[str, Any]:
+    """The project's own parameters, with everything small."""
+    for section, changes in OVERRIDES.items():
+        params[section] = params[section] | changes if isinstance(changes, dict) else changes
+    for name in ("sc1_minilm", "sc2_minilm"):
+        params["models"][name] |= SC
+    model = params["models"]["ar_smollm2"]
+    model |= AR | {"lora": model["lora"] | AR["lora"]}
+    params["backbones"] = {
+        name: {"source": "folder", "path": str(backbones / name), "sha256": _folder_hash(backbones / name)}
+        for name in ("encoder", "decoder")
+    }
+    return params
+
+
+def write_backbones(folder: Path) -> None:
+    """A random BERT and a random Llama with a byte-level tokenizer that knows no word of a narrative."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    special = ["<pad>", "<cls>", "<sep>", "<|im_start|>", "<|im_end|>"]
+    text = (ROOT / "data/codebooks/nvdrs_youth.yaml").read_text(encoding="utf-8").splitlines()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    options = {"vocab_size": 900, "special_tokens": special, "initial_alphabet": alphabet, "show_progress": False}
+    raw.train_from_iterator([*text, "\nYes\nNo\n"] * 3, trainers.BpeTrainer(**options))
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=raw, pad_token="<pad>", cls_token="<cls>", sep_token="<sep>", eos_token="<|im_end|>"
+    )
+    fast.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"vocab_size": len(fast), "hidden_size": 16, "intermediate_size": 32}
+    shape |= {"num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 2048}
+    for name, model in (
+        ("encoder", BertModel(BertConfig(**shape))),
+        ("decoder", LlamaForCausalLM(LlamaConfig(**shape))),
+    ):
+        model.save_pretrained(folder / name)
+        fast.save_pretrained(folder / name)
+
+
+def _folder_hash(folder: Path) -> str:
+    from abstractor.backbones import BackboneError, FolderSource, fetch
+
+    try:
+        fetch("x", FolderSource(source="folder", path=str(folder), sha256=None), folder.with_suffix(".unused"))
+    except BackboneError as error:
+        return str(error).split("has sha256 ")[1].split(",")[0]
+    raise AssertionError("a folder without a pinned hash was accepted")
+
+
+def words_in(path: Path) -> bool:
+    """Whether a marker stands in a file: in its bytes, or in the cells of a Parquet table."""
+    content = path.read_bytes()
+    if content[:4] == b"PAR1":
+        content += pd.read_parquet(path).to_csv().encode()
+    return any(marker.encode() in content for marker in MARKERS)
+
+
+def predict_commands() -> list[list[str]]:
+    """The DVC commands of `make predict`, as the Makefile has them."""
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").split("\npredict:")[1].split("\n\n")[0].splitlines()[1:]
+    return [line.split("&&")[-1].split() for line in lines]
