@@ -48,7 +48,13 @@ class Project:
         environment |= {"HOME": str(home), "TMPDIR": str(scratch), "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
         environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
         done = subprocess.run(
-            command, cwd=self.folder, env=environment | self.environment, capture_output=True, text=True, check=False
+            command,
+            cwd=self.folder,
+            env=environment | self.environment,
+            umask=0o077,  # as the Makefile's recipes have it
+            capture_output=True,
+            text=True,
+            check=False,
         )
         printed = done.stdout + done.stderr
         self.log += printed

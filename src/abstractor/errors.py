@@ -8,6 +8,11 @@ UserError                 something outside the code is wrong; exit code 2
 ├── predictions.PredictionsError   a table of predictions
 ├── demo.corpus.DemoError     a codebook that the made-up corpus is not for
 ├── backbones.BackboneError   a pretrained model
+├── baseline.BaselineError    cases without a word that the baseline could use
+├── crossfit.TooFewCasesError   too few cases for an honest score
+├── ensemble.submission.SubmissionError   the submission or its format
+├── ar.prompts.PromptError    tokenizer, chat template and codebook do not fit together
+├── ar.model.ModelError       a language model cannot do what params.yaml asks
 └── runs.RunError             the machine, the seed, the training
 
 Each class lives in the module that raises it.
