@@ -100,20 +100,6 @@ def interval(values: pd.Series) -> dict[str, float]:
     return {"low": float(low), "high": float(high)}
 
 
-def paired_interval(
-    codebook: Codebook,
-    labels: pd.DataFrame,
-    decisions_a: pd.DataFrame,
-    decisions_b: pd.DataFrame,
-    resamples: int,
-    seed: int,
-) -> dict[str, float]:
-    """How much the mean F1 of `a` lies above that of `b` on the same cases: `difference`, and its interval."""
-    means = bootstrap(codebook, labels, {"a": decisions_a, "b": decisions_b}, resamples, seed)
-    points = [scores(codebook, labels, decisions)["mean"] for decisions in (decisions_a, decisions_b)]
-    return {"difference": points[0] - points[1]} | interval(means["a"] - means["b"])
-
-
 def log_loss(codebook: Codebook, labels: pd.DataFrame, predictions: pd.DataFrame) -> float:
     """Mean negative log-probability of the true code (nats): over a variable's coded cases, then over the variables."""
     losses = []

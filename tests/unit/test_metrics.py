@@ -1,7 +1,5 @@
 """The score against scikit-learn, intervals against their definition."""
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,15 +85,16 @@ def test_interval_holds_the_score_and_narrows_with_cases() -> None:
     assert widths[1] == pytest.approx(widths[0] / 4, rel=0.3)
 
 
-def test_paired_interval_knows_better_equal_and_worse() -> None:
+def test_paired_differences_know_better_and_equal() -> None:
     labels, guess = random_codes(200, 1), random_codes(200, 2)
     better = guess.copy()
     better.iloc[:100] = labels.iloc[:100]
-    gain = metrics.paired_interval(CODEBOOK, labels, better, guess, 300, seed=6)
-    loss = metrics.paired_interval(CODEBOOK, labels, guess, better, 300, seed=6)
-    assert 0 < gain["low"] < gain["difference"] < gain["high"]
-    assert loss == pytest.approx({"difference": -gain["difference"], "low": -gain["high"], "high": -gain["low"]})
-    assert metrics.paired_interval(CODEBOOK, labels, guess, guess, 300, 6) == {"difference": 0, "low": 0, "high": 0}
+    systems = {"guess": guess, "same": guess, "better": better}
+    means = metrics.bootstrap(CODEBOOK, labels, systems, 300, seed=6)
+    points = {name: metrics.scores(CODEBOOK, labels, decided)["mean"] for name, decided in systems.items()}
+    gain = metrics.interval(means["better"] - means["guess"])
+    assert 0 < gain["low"] < points["better"] - points["guess"] < gain["high"]
+    assert metrics.interval(means["same"] - means["guess"]) == {"low": 0, "high": 0}
 
 
 def test_log_loss_is_that_of_scikit_learn() -> None:
@@ -112,12 +111,3 @@ def test_log_loss_is_that_of_scikit_learn() -> None:
 
 def test_rounded_reaches_every_float() -> None:
     assert metrics.rounded({"f1": {"mean": 1 / 3}, "cases": 7}) == {"f1": {"mean": 0.33333}, "cases": 7}
-
-
-def test_bootstrap_of_a_full_corpus_is_quick() -> None:
-    variables = tuple(Variable(f"V{n}", "binary", "d", "q", {0: "no", 1: "yes"}, None) for n in range(23))
-    book, rng = Codebook("invented", "one case", {"report": "r"}, variables), np.random.default_rng(8)
-    frames = [pd.DataFrame(rng.integers(0, 2, (4000, 23)), columns=list(book.names)) for _ in range(3)]
-    start = time.process_time()
-    metrics.paired_interval(book, *frames, resamples=2000, seed=1)
-    assert time.process_time() - start < 10
