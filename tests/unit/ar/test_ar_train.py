@@ -1,0 +1,161 @@
+"""Training and prediction of an adapter on a tiny random Llama."""
+
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from abstractor.ar import adapters
+from abstractor.ar.inputs import Batcher, constant_loss, tokenise
+from abstractor.ar.losses import cross_entropy, symmetric_kl
+from abstractor.ar.model import pick, question_logits
+from abstractor.ar.params import ArModel
+from abstractor.ar.predict import predict
+from abstractor.ar.prompts import Prompts
+from abstractor.ar.train import loss_function, train
+from abstractor.codebook import Codebook
+from abstractor.runs import Compute
+
+CPU = Compute(torch.device("cpu"), torch.float32, "test")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_model: Any, tokenizer: Any) -> Path:
+    monkeypatch.chdir(tmp_path)
+    make_model("llama").save_pretrained("models/backbones/tiny")
+    tokenizer.save_pretrained("models/backbones/tiny")
+    return tmp_path
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    return {
+        "backbone": "tiny",
+        "seed": 0,
+        "layout": "packed",
+        "engine": "transformers",
+        "quantize": "none",
+        "attention": "auto",
+        "system": "none",
+        "max_tokens": 128,
+        "lora": {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": ["q_proj", "v_proj", "down_proj"]},
+        "swap": 0.0,
+        "train_cases": None,
+        "epochs": 1,
+        "batch_size": 4,
+        "micro_tokens": 256,
+        "pool": 1,
+        "learning_rate": 0.02,
+        "warmup": 0.1,
+        "weight_decay": 0.0,
+        "clip": 1.0,
+        "early_stopping": 0,
+        "gradient_checkpointing": False,
+        "restarts": 0,
+    }
+
+
+@pytest.fixture
+def cases() -> pd.DataFrame:
+    texts = [("note found", "depressed"), ("no note", ""), ("", "note found"), ("none", "no history")] * 3
+    uids = pd.Index([f"c{number:02}" for number in range(12)], name="uid")
+    return pd.DataFrame(texts, index=uids, columns=["Officer", "Coroner"])
+
+
+@pytest.fixture
+def labels(cases: pd.DataFrame) -> pd.DataFrame:
+    codes = [(1, 3, 1), (0, 7, 0), (1, -1, 0), (0, 1, -1)] * 3
+    return pd.DataFrame(codes, index=cases.index, columns=["Note", "Place", "Mood"], dtype="int16")
+
+
+def batches_of(params: ArModel, codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> tuple[Any, Any]:
+    tokenizer = adapters.load_tokenizer(Path("models/backbones/tiny"))
+    prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
+    batcher = Batcher.of(params, prompts, tokenizer, params.micro_tokens, CPU)
+    items = list(tokenise(prompts, codebook, cases, labels))
+    return prompts, batcher.collator(2 if params.rdrop else 1, 0.0, 0)(items)
+
+
+def test_constant_loss_is_the_surprise_at_the_label_shares() -> None:
+    labels = np.array([[0, 1], [0, -1], [1, 1], [1, 0]])
+    place = [-log(2 / 3), None, -log(2 / 3), -log(1 / 3)]
+    expected = np.mean([log(2) if other is None else (log(2) + other) / 2 for other in place])
+    assert constant_loss(labels) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("form", ["answers", "vocabulary"])
+def test_the_loss_is_that_of_the_answers(
+    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame, form: str
+) -> None:
+    params = ArModel(**settings | {"loss": form, "micro_tokens": 10000})
+    prompts, (batch,) = batches_of(params, codebook, cases, labels)
+    model = adapters.build(Path("models/backbones/tiny"), params, torch.float32, CPU.device, prompts.longest, 0)
+    found = loss_function(params, prompts.answers)(model, batch).supervised
+    logits = question_logits(model, batch["prompts"])
+    for row, targets in enumerate(batch["labels"].tolist()):
+        losses = []
+        for question, place in enumerate(targets):
+            if place >= 0:
+                tokens = prompts.answers[question]
+                scores = logits[row, question]
+                normaliser = scores[tokens] if form == "answers" else scores
+                losses.append(normaliser.logsumexp(0) - scores[tokens[place]])
+        torch.testing.assert_close(found[row], torch.stack(losses).mean())
+
+
+def test_both_layouts_train_alike(
+    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    found = []
+    for layout in ("packed", "separate"):
+        params = ArModel(**settings | {"layout": layout})
+        outcome = train(params, codebook, cases, labels, CPU, (7, "m", 0))
+        found.append([loss for _, _, loss in outcome.curve])
+    assert len(found[0]) == 3
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
+
+
+def test_rdrop_compares_two_passes_of_the_same_cases(
+    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    lora = settings["lora"] | {"dropout": 0.5}
+    params = ArModel(**settings | {"rdrop": 2.0, "lora": lora, "micro_tokens": 20000})
+    prompts, (batch,) = batches_of(params, codebook, cases, labels)
+    model = adapters.build(Path("models/backbones/tiny"), params, torch.float32, CPU.device, prompts.longest, 0).train()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_()  # zero at first, which would hide the dropout
+    torch.manual_seed(1)
+    first, second = (pick(one, prompts.answers) for one in question_logits(model, batch["prompts"]).chunk(2))
+    torch.manual_seed(1)
+    found = loss_function(params, prompts.answers)(model, batch)
+    supervised = (cross_entropy(first, batch["labels"]) + cross_entropy(second, batch["labels"])) / 2
+    assert not torch.allclose(first, second)
+    torch.testing.assert_close(found.supervised, supervised)
+    torch.testing.assert_close(found.total, supervised + 2.0 * symmetric_kl(first, second))
+
+
+def test_training_learns_and_prediction_recovers_it(
+    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    params = ArModel(**settings | {"epochs": 40, "swap": 0.5})
+    outcome = train(params, codebook, cases, labels, CPU, (7, "m", 0))
+    adapters.save(outcome.model, Path("models/m/0"), "tiny")
+    packed = predict(params, codebook, Path("models/m/0"), cases, CPU, 500)
+    assert ((packed["Note"] > 0.5) == (labels["Note"] == 1)).all()
+    separate = ArModel(**settings | {"layout": "separate"})
+    pd.testing.assert_frame_equal(predict(separate, codebook, Path("models/m/0"), cases, CPU, 500), packed, atol=1e-4)
+
+
+def test_train_cases_and_early_stopping_take_their_part(
+    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    params = ArModel(**settings | {"train_cases": 9, "early_stopping": 5, "epochs": 2})
+    outcome = train(params, codebook, cases, labels, CPU, (7, "m", 0))
+    assert outcome.steps == 4  # eight cases and one to validate, four cases a step, two epochs
+    assert outcome.best_validation_loss is not None
