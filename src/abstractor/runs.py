@@ -84,7 +84,8 @@ def prepare_machine(machine: Machine) -> Compute:
     warnings.filterwarnings("ignore", category=FutureWarning)
     torch.set_num_threads(machine.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs 5 % of a training step
+    # A debugging aid that costs 5 % of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     compute = choose(machine)
     print(f"computing on {compute.reason}")
     return compute
