@@ -15,8 +15,8 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).parents[1]
-MARKERS = ("zqvarnelbok", "wyxtromlape")
-"""Words that stand in narratives and nowhere else: one for each of the two reports."""
+MARKERS = tuple(start + end for start, end in (("zqvar", "nelbok"), ("wyxtrom", "lape")))
+"""Words that stand in narratives and nowhere else, not even here in one piece: one for each of the two reports."""
 
 OVERRIDES: dict[str, Any] = {
     "corpus": "marked",
@@ -26,7 +26,8 @@ OVERRIDES: dict[str, Any] = {
     "infer": {"device": "cpu", "dtype": "float32", "threads": 1},
     "ensemble": {"resamples": 100},
 }
-SC = {"backbone": "encoder", "max_tokens": 96, "epochs": 1, "batch_size": 8}
+# Rates so high that a few steps change decisions, or a rerun would end where nothing changed.
+SC = {"backbone": "encoder", "max_tokens": 96, "epochs": 1, "batch_size": 4, "learning_rate": 5e-3}
 AR = {"backbone": "decoder", "max_tokens": 160, "train_cases": 8, "batch_size": 4, "lora": {"rank": 2}}
 
 
@@ -109,7 +110,7 @@ def create(folder: Path, hash_seed: str) -> Project:
 def finish(folder: Path, hash_seed: str = "1") -> Project:
     """A project that ran `dvc repro` from nothing and committed the result."""
     project = create(folder, hash_seed)
-    import_corpus(project, cases=48, new=8, seed=5)
+    import_corpus(project, cases=48, new=16, seed=5)
     project.run("dvc", "repro")
     project.commit()
     return project
@@ -202,4 +203,4 @@ def words_in(path: Path) -> bool:
 def predict_commands() -> list[list[str]]:
     """The DVC commands of `make predict`, as the Makefile has them."""
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").split("\npredict:")[1].split("\n\n")[0].splitlines()[1:]
-    return [line.split("&&")[-1].split() for line in lines]
+    return [line.replace("$(owner_only)", "").split() for line in lines]
