@@ -1,21 +1,7 @@
-"""The errors that a user can cause, and the handler at the top of every script.
+"""The error that a user can cause, and the handler at the top of every script.
 
-UserError                 something outside the code is wrong; exit code 2
-├── params.ParamsError        params.yaml
-├── codebook.CodebookError    a codebook file
-├── corpus.CorpusError        cases or labels
-├── folds.FoldsError          folds or a slice that the cases are too few for
-├── predictions.PredictionsError   a table of predictions
-├── demo.corpus.DemoError     a codebook that the made-up corpus is not for
-├── backbones.BackboneError   a pretrained model
-├── baseline.BaselineError    cases without a word that the baseline could use
-├── crossfit.TooFewCasesError   too few cases for an honest score
-├── ensemble.submission.SubmissionError   the submission or its format
-├── ar.prompts.PromptError    tokenizer, chat template and codebook do not fit together
-├── ar.model.ModelError       a language model cannot do what params.yaml asks
-└── runs.RunError             the machine, the seed, the training
-
-Each class lives in the module that raises it.
+Each module that raises defines its own subclass of `UserError`. They are not listed here: every stage depends on this
+file, and a new kind of error in one room must not rerun the others.
 """
 
 import os
