@@ -1,11 +1,15 @@
 """One tiny pipeline a session, run once; the tests that change something work on copies of it."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tiny
+
+# Tiny tensors gain nothing from a second thread and lose much where another process has the core.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

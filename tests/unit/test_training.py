@@ -63,7 +63,7 @@ def test_the_step_is_the_mean_over_cases_however_they_are_cut() -> None:
     mean = sum(target**2 for target in TARGETS) / len(TARGETS)
     for curve in curves:
         assert curve == [(1, "training", pytest.approx(mean))]
-    values = [float(model.value) for model in gradients]
+    values = [model.value.item() for model in gradients]
     assert values == pytest.approx([values[0]] * 3)
 
 
