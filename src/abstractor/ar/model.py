@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from abstractor.ar.attention import GROUPED, Grouping, enable, is_exact, prefix_mask
 from abstractor.ar.packing import PADDING, Batch, additive, pack, packed_mask, separate
 from abstractor.codebook import Codebook
 from abstractor.errors import UserError
@@ -42,7 +43,7 @@ def question_logits(model: nn.Module, batch: Batch) -> Tensor:
         (B, Q, V) on the model's device.
 
     Raises:
-        ModelError: see `attention_mask`; or the model does not use its output layer.
+        ModelError: see `layout_options`; or the model does not use its output layer.
     """
     causal: Any = model
     batch = batch.to(causal.device)
@@ -51,11 +52,10 @@ def question_logits(model: nn.Module, batch: Batch) -> Tensor:
     def gather(_: nn.Module, states: tuple[Tensor, ...]) -> Tensor:
         return states[0][rows, batch.answers]
 
-    mask = attention_mask(causal.config, batch, causal.get_input_embeddings().weight.dtype)
-    positions = {"position_ids": batch.position_ids} if batch.packed else {}
+    options = layout_options(causal.config, batch, causal.get_input_embeddings().weight.dtype)
     handle = causal.get_output_embeddings().register_forward_pre_hook(gather)
     try:
-        logits: Tensor = causal(input_ids=batch.input_ids, attention_mask=mask, use_cache=False, **positions).logits
+        logits: Tensor = causal(input_ids=batch.input_ids, use_cache=False, **options).logits
     finally:
         handle.remove()
     if logits.shape[:2] != batch.answers.shape:
@@ -77,7 +77,7 @@ def pick(logits: Tensor, answers: Sequence[Sequence[int]]) -> Tensor:
     """
     width = max(map(len, answers))
     ids = torch.tensor([[*tokens, *[PADDING] * (width - len(tokens))] for tokens in answers], device=logits.device)
-    picked = logits.float().gather(2, ids.clamp(min=0).expand(len(logits), -1, -1))
+    picked = logits.gather(2, ids.clamp(min=0).expand(len(logits), -1, -1)).float()
     return picked.masked_fill(ids == PADDING, NEVER)
 
 
@@ -104,6 +104,30 @@ def probabilities(logits: Tensor, codebook: Codebook) -> np.ndarray:
     return torch.cat(parts, dim=1).numpy().astype(np.float32)
 
 
+def layout_options(config: Any, batch: Batch, dtype: torch.dtype) -> dict[str, Any]:
+    """What a forward pass must know of the layout beside the ids: mask, positions and, where it is exact, grouping.
+
+    Args:
+        config: of the model; a model that grouped attention is exact for is switched to it.
+        batch: on the model's device.
+        dtype: of the numbers that are added to attention scores.
+
+    Raises:
+        ModelError: see `attention_mask`.
+    """
+    if not batch.packed:
+        return {"attention_mask": attention_mask(config, batch, dtype)}
+    if not is_exact(config, batch):
+        return {"attention_mask": attention_mask(config, batch, dtype), "position_ids": batch.position_ids}
+    enable(config)
+    grouping = Grouping.of(batch)
+    return {
+        "attention_mask": prefix_mask(batch, grouping, dtype),  # 4D: transformers hands it on as it is
+        "position_ids": batch.position_ids,
+        "grouping": grouping,  # no context around the call: checkpointing calls the layers again after it
+    }
+
+
 def attention_mask(config: Any, batch: Batch, dtype: torch.dtype) -> Any:
     """The mask of a batch in the form that this model computes rightly.
 
@@ -121,7 +145,7 @@ def attention_mask(config: Any, batch: Batch, dtype: torch.dtype) -> Any:
     """
     if not batch.packed:
         return (batch.segments != PADDING).long()
-    if config._attn_implementation not in ("sdpa", "eager"):
+    if config._attn_implementation not in ("sdpa", "eager", GROUPED):
         raise ModelError(
             f"{config._attn_implementation} takes no mask of packed questions; set attention: sdpa or eager"
         )

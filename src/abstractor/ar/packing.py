@@ -3,13 +3,14 @@
 Shapes: B cases, Q questions, R rows (packed: R = B; separate: R = B * Q), L tokens of the longest row,
 K answers a row (packed: K = Q; separate: K = 1).
 
-A packed row is `prefix | suffix 1 | ... | suffix Q | padding`. Each suffix sees the prefix and itself only, and
-its positions start where the prefix ends: for the model it is a prompt of its own, at a fraction of the cost.
+A packed row is `prefix | padding | suffix 1 | ... | suffix Q`, so that each suffix lies at the same place in every row.
+It sees the prefix and itself only, and its positions start where the row's own prefix ends: for the model it is a
+prompt of its own, at a fraction of the cost.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import torch
 from torch import Tensor
@@ -36,6 +37,10 @@ class Batch:
     """B."""
     span: int
     """Positions of the longest prompt: what a sliding window is compared with."""
+    prefix_lengths: tuple[int, ...] = ()
+    """Packed: tokens of each row's prefix."""
+    suffix_lengths: tuple[int, ...] = ()
+    """Packed: tokens of each suffix; the last one ends at L."""
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
@@ -54,25 +59,24 @@ def pack(
         pad: id of the padding; never attended to.
         multiple: L is rounded up to it (8 on CUDA, whose kernels want aligned keys).
     """
-    rows = [[*prefix, *(token for suffix in suffixes for token in suffix)] for prefix in prefixes]
-    length = _round_up(max(map(len, rows)), multiple)
-    ends = list(accumulate(map(len, suffixes)))
-    positions, segments = [], []
-    for prefix in prefixes:
-        place, owner = list(range(len(prefix))), [PREFIX] * len(prefix)
-        for number, suffix in enumerate(suffixes, 1):
-            place += range(len(prefix), len(prefix) + len(suffix))
-            owner += [number] * len(suffix)
-        positions.append(place)
-        segments.append(owner)
+    lengths = [len(suffix) for suffix in suffixes]
+    longest = max(map(len, prefixes))
+    length = _round_up(longest + sum(lengths), multiple)
+    room = length - sum(lengths)
+    asked = list(chain.from_iterable(suffixes))
+    owners = [number for number, count in enumerate(lengths, 1) for _ in range(count)]
+    steps = torch.tensor([step for count in lengths for step in range(count)])
+    starts = torch.tensor([len(prefix) for prefix in prefixes])
     return Batch(
-        input_ids=_padded(rows, length, pad),
-        position_ids=_padded(positions, length, 0),
-        segments=_padded(segments, length, PADDING),
-        answers=torch.tensor([[len(prefix) + end - 1 for end in ends] for prefix in prefixes]),
+        input_ids=_behind(_padded(prefixes, room, pad), torch.tensor(asked)),
+        position_ids=_behind(_padded([range(len(prefix)) for prefix in prefixes], room, 0), starts[:, None] + steps),
+        segments=_behind(_padded([[PREFIX] * len(prefix) for prefix in prefixes], room, PADDING), torch.tensor(owners)),
+        answers=torch.tensor([room + end - 1 for end in accumulate(lengths)]).repeat(len(prefixes), 1),
         packed=True,
         cases=len(prefixes),
-        span=max(map(len, prefixes)) + max(map(len, suffixes)),
+        span=longest + max(lengths),
+        prefix_lengths=tuple(map(len, prefixes)),
+        suffix_lengths=tuple(lengths),
     )
 
 
@@ -120,6 +124,10 @@ def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _round_up(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
+
+
+def _behind(prefixes: Tensor, suffixes: Tensor) -> Tensor:
+    return torch.cat([prefixes, suffixes.expand(len(prefixes), -1)], dim=1)
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int, value: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Packed questions against the plain forward pass of transformers, one prompt at a time."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from torch import Tensor
 
 from abstractor.ar import model as ar_model
 from abstractor.ar.adapters import add_lora
+from abstractor.ar.attention import GROUPED, Grouping
 from abstractor.ar.losses import cross_entropy
 from abstractor.ar.model import NEVER, ModelError, answer_logits, check_prompts, pick, probabilities, question_logits
-from abstractor.ar.packing import Batch, pack, separate
+from abstractor.ar.packing import Batch, pack, packed_mask, separate
 from abstractor.codebook import Codebook
 
 PREFIXES = [list(range(20, 50)), list(range(100, 117)), list(range(300, 305))]
@@ -40,10 +42,16 @@ def test_logits_equal_those_of_single_prompts(make_model: Any, kind: str, attent
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_lora_gradients_equal_those_of_single_prompts(make_model: Any, kind: str, attention: str) -> None:
-    model = add_lora(make_model(kind, attention), 4, 8, 0.0, ["q_proj", "v_proj", "down_proj", "lm_head"], seed=1)
+def test_lora_gradients_equal_those_of_single_prompts(
+    make_model: Any, kind: str, attention: str, checkpointing: bool
+) -> None:
+    targets = ["q_proj", "k_proj", "v_proj", "down_proj", "lm_head"]
+    model = add_lora(make_model(kind, attention), 4, 8, 0.0, targets, seed=1).train()
+    if checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     adapter = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     for weight in adapter.values():
         torch.nn.init.normal_(weight, std=0.1)  # a fresh adapter is 0 in one factor, and so is the other's gradient
@@ -63,31 +71,45 @@ def test_lora_gradients_equal_those_of_single_prompts(make_model: Any, kind: str
 
 
 def leaky(segments: Tensor, position_ids: Tensor, window: int | None = None) -> Tensor:
-    """What a plain causal mask would be: questions read the ones before them."""
-    length = segments.shape[1]
-    return torch.ones(length, length, dtype=torch.bool).tril().expand(len(segments), 1, -1, -1)
+    """What a mask that knows no questions would be: they read the ones before them."""
+    return packed_mask(segments.clamp(max=1), position_ids, window)
 
 
+class LeakyGrouping:
+    """All questions as one."""
+
+    @staticmethod
+    def of(batch: Batch) -> Grouping:
+        return Grouping.of(replace(batch, suffix_lengths=(sum(batch.suffix_lengths),)))
+
+
+def leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ar_model, "packed_mask", leaky)
+    monkeypatch.setattr(ar_model, "Grouping", LeakyGrouping)
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_leaking_mask_or_running_positions_would_show(
-    make_model: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+    make_model: Any, kind: str, attention: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, batch = make_model(kind), pack(PREFIXES, SUFFIXES)
+    model, batch = make_model(kind, attention), pack(PREFIXES, SUFFIXES)
     running = Batch(
         **{**vars(batch), "position_ids": torch.arange(batch.input_ids.shape[1]).expand_as(batch.input_ids)}
     )
     with torch.no_grad():
         expected = question_logits(model, batch)
         moved = (question_logits(model, running) - expected).abs().amax(dim=(0, 2))
-        monkeypatch.setattr(ar_model, "packed_mask", leaky)
+        leak(monkeypatch)
         leaked = (question_logits(model, batch) - expected).abs().amax(dim=(0, 2))
 
     assert (moved[1:] > 1e-2).all()
     assert (leaked[1:] > 1e-2).all()
 
 
-def test_questions_do_not_read_each_other_and_cases_do_not_read_each_other(make_model: Any) -> None:
-    model = make_model("llama")
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_questions_do_not_read_each_other_and_cases_do_not_read_each_other(make_model: Any, attention: str) -> None:
+    model = make_model("llama", attention)
     with torch.no_grad():
         before = question_logits(model, pack(PREFIXES, SUFFIXES))
         after = question_logits(
@@ -146,6 +168,20 @@ def test_architectures_that_would_be_wrong_are_refused(make_model: Any, change: 
         question_logits(model, pack(PREFIXES, SUFFIXES))
 
 
+def test_sdpa_becomes_grouped_where_that_is_exact_and_eager_stays(make_model: Any) -> None:
+    models = {(kind, name): make_model(kind, name) for kind in ("llama", "qwen2") for name in ATTENTIONS}
+    for model in models.values():
+        question_logits(model, pack(PREFIXES, SUFFIXES))
+    chosen = {key: model.config._attn_implementation for key, model in models.items()}
+
+    assert chosen == {
+        ("llama", "sdpa"): GROUPED,
+        ("llama", "eager"): "eager",
+        ("qwen2", "sdpa"): "sdpa",  # its window is shorter than the prompts
+        ("qwen2", "eager"): "eager",
+    }
+
+
 def test_a_window_that_no_prompt_fills_is_no_obstacle(make_model: Any) -> None:
     model = make_model("qwen2")
     object.__setattr__(model.config, "model_type", "other")
@@ -165,10 +201,11 @@ def test_the_check_of_a_model_passes_and_keeps_its_mode(make_model: Any, kind: s
     assert model.training
 
 
-def test_the_check_of_a_model_finds_a_leak(make_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ar_model, "packed_mask", leaky)
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_the_check_of_a_model_finds_a_leak(make_model: Any, attention: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    leak(monkeypatch)
     with pytest.raises(ModelError, match="other logits than single ones"):
-        check_prompts(make_model("llama"), PREFIXES[0], SUFFIXES, longest=500, packed=True)
+        check_prompts(make_model("llama", attention), PREFIXES[0], SUFFIXES, longest=500, packed=True)
 
 
 def test_prompts_beyond_the_last_position_are_refused(make_model: Any) -> None:

@@ -8,17 +8,18 @@ PREFIXES = [[11, 12, 13], [21]]
 SUFFIXES = [[31, 32], [41]]
 
 
-def test_packed_rows_are_prefix_then_suffixes_then_padding() -> None:
+def test_packed_rows_are_prefix_then_padding_then_suffixes() -> None:
     batch = pack(PREFIXES, SUFFIXES, pad=9, multiple=4)
 
-    assert batch.input_ids.tolist() == [[11, 12, 13, 31, 32, 41, 9, 9], [21, 31, 32, 41, 9, 9, 9, 9]]
-    assert batch.segments.tolist() == [[0, 0, 0, 1, 1, 2, -1, -1], [0, 1, 1, 2, -1, -1, -1, -1]]
-    assert batch.answers.tolist() == [[4, 5], [2, 3]]
+    assert batch.input_ids.tolist() == [[11, 12, 13, 9, 9, 31, 32, 41], [21, 9, 9, 9, 9, 31, 32, 41]]
+    assert batch.segments.tolist() == [[0, 0, 0, -1, -1, 1, 1, 2], [0, -1, -1, -1, -1, 1, 1, 2]]
+    assert batch.answers.tolist() == [[6, 7], [6, 7]]
+    assert (batch.prefix_lengths, batch.suffix_lengths) == ((3, 1), (2, 1))
     assert (batch.packed, batch.cases, batch.span) == (True, 2, 5)
 
 
-def test_positions_restart_where_the_prefix_ends() -> None:
-    assert pack(PREFIXES, SUFFIXES).position_ids.tolist() == [[0, 1, 2, 3, 4, 3], [0, 1, 2, 1, 0, 0]]
+def test_positions_restart_where_the_rows_own_prefix_ends() -> None:
+    assert pack(PREFIXES, SUFFIXES).position_ids.tolist() == [[0, 1, 2, 3, 4, 3], [0, 0, 0, 1, 2, 1]]
 
 
 def test_separate_rows_are_one_a_question_padded_on_the_right() -> None:
@@ -47,7 +48,13 @@ def test_a_suffix_sees_the_prefix_and_itself_and_padding_sees_only_itself() -> N
         [1, 1, 1, 1, 1, 0],
         [1, 1, 1, 0, 0, 1],
     ]
-    assert second[3:] == [[1, 0, 0, 1, 0, 0], [0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]]
+    assert second[1:] == [
+        [0, 1, 0, 0, 0, 0],
+        [0, 0, 1, 0, 0, 0],
+        [1, 0, 0, 1, 0, 0],
+        [1, 0, 0, 1, 1, 0],
+        [1, 0, 0, 0, 0, 1],
+    ]
 
 
 def test_a_window_counts_positions_within_the_prompt() -> None:
