@@ -13,9 +13,8 @@ def main() -> None:
     params = Params()
     crew = members.read(params)
     book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
-    tables = gather.new_cases(Path("data/predictions/new"), crew, book)
-    gather.write(Path("data/predictions/infer_t4.parquet"), tables)
-    print(f"infer_t4: {len(tables)} models, {len(crew.folds)} folds, {len(tables[crew.names[0]])} new cases")
+    cases = gather.new_cases(Path("data/predictions/infer_t4.parquet"), Path("data/predictions/new"), crew, book)
+    print(f"infer_t4: {len(crew.names)} models, {len(crew.folds)} folds, {cases} new cases")
 
 
 if __name__ == "__main__":

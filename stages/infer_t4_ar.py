@@ -21,15 +21,16 @@ def main() -> None:
     compute = runs.prepare_machine(infer)
 
     from abstractor.ar.params import ArModel
-    from abstractor.ar.predict import predict
+    from abstractor.ar.predict import driver
 
     name, fold = arguments.model, str(arguments.fold)
     book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    cases = corpus.read_prepared_cases(Path("data/prepared/new_cases.parquet"), book)
+    cases = corpus.PreparedCases(Path("data/prepared/new_cases.parquet"), book)
 
     model_params = params.get(f"models.{name}", ArModel)
-    table = predict(model_params, book, Path("models") / name / fold, cases, compute, infer.batch_tokens)
-    predictions.write(Path("data/predictions/new") / name / f"{fold}.parquet", book, table)
+    scorer = driver(model_params, book, Path("models") / name / fold, compute, infer.batch_tokens)
+    tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}")
+    predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
 
 
 if __name__ == "__main__":

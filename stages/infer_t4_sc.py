@@ -20,14 +20,15 @@ def main() -> None:
     infer = params.get("infer", runs.Inference)
     compute = runs.prepare_machine(infer)
 
-    from abstractor.sc.predict import predict
+    from abstractor.sc.predict import driver
 
     name, fold = arguments.model, str(arguments.fold)
     book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    cases = corpus.read_prepared_cases(Path("data/prepared/new_cases.parquet"), book)
+    cases = corpus.PreparedCases(Path("data/prepared/new_cases.parquet"), book)
 
-    table = predict(book, Path("models") / name / fold, cases, compute, infer.batch_tokens)
-    predictions.write(Path("data/predictions/new") / name / f"{fold}.parquet", book, table)
+    scorer = driver(book, Path("models") / name / fold, compute, infer.batch_tokens)
+    tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}")
+    predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
 
 
 if __name__ == "__main__":

@@ -21,19 +21,21 @@ def main() -> None:
     compute = runs.prepare_machine(infer)
 
     from abstractor.ar.params import ArModel
-    from abstractor.ar.predict import predict
+    from abstractor.ar.predict import driver
 
     name, fold = arguments.model, str(arguments.fold)
     book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
     assignment = folds.read(Path("data/prepared/folds.parquet"))
     uids = assignment.index[assignment == arguments.fold]
-    cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book).loc[uids]
+    cases = corpus.PreparedCases(Path("data/prepared/cases.parquet"), book)
     labels = corpus.read_prepared_labels(Path("data/prepared/labels.parquet"), book).loc[uids]
 
     model_params = params.get(f"models.{name}", ArModel)
-    table = predict(model_params, book, Path("models") / name / fold, cases, compute, infer.batch_tokens)
-    predictions.write(Path("data/predictions/oof") / name / f"{fold}.parquet", book, table)
-    report = crossfit.report(book, table, labels, params.get("seed", runs.Seed))
+    scorer = driver(model_params, book, Path("models") / name / fold, compute, infer.batch_tokens)
+    tables = scorer.predict(cases.parts(infer.chunk_cases, uids), len(uids), f"{name}/{fold}")
+    path = Path("data/predictions/oof") / name / f"{fold}.parquet"
+    predictions.write_parts(path, book, tables)
+    report = crossfit.report(book, predictions.read(path, book), labels, params.get("seed", runs.Seed))
     files.write_json(Path("metrics/oof") / name / f"{fold}.json", report)
 
 

@@ -4,10 +4,13 @@ What comes from outside is read and checked by `raw`. The two are apart because 
 module, and a better check of a raw file must not retrain a model.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from abstractor.codebook import Codebook
 from abstractor.errors import UserError
@@ -15,6 +18,10 @@ from abstractor.files import replaced
 
 NOT_CODED = -1
 """Stands for an empty label: the coder did not code this variable; masked out of loss and score."""
+
+
+_ROW_GROUP = 2000
+"""Cases written together: what a reader of parts must hold at least."""
 
 
 class CorpusError(UserError):
@@ -29,6 +36,37 @@ def write_cases(path: Path, codebook: Codebook, cases: pd.DataFrame) -> None:
 def write_labels(path: Path, codebook: Codebook, labels: pd.DataFrame) -> None:
     """Write labels (index `uid`, one column a variable) sorted by uid as int16, whole or not at all."""
     _write(path, labels[list(codebook.names)].astype(np.int16))
+
+
+class PreparedCases:
+    """What `write_cases` wrote, read part by part: a corpus of any size in the memory of one part."""
+
+    def __init__(self, path: Path, codebook: Codebook) -> None:
+        """Open the file.
+
+        Raises:
+            CorpusError: it is missing, unreadable or made with another codebook.
+        """
+        self._path, self._file = path, _open(path, list(codebook.narratives))
+
+    def __len__(self) -> int:
+        """Cases."""
+        return int(self._file.metadata.num_rows)
+
+    def parts(self, size: int, only: pd.Index | None = None) -> Iterator[pd.DataFrame]:
+        """Cases in the order of their uids.
+
+        Args:
+            size: cases read at a time.
+            only: uids to keep; None: all.
+
+        Yields:
+            As `read_prepared_cases`; never an empty part.
+        """
+        for frame in _batches(self._path, self._file, size):
+            kept = frame if only is None else frame[frame.index.isin(only)]
+            if len(kept):
+                yield kept
 
 
 def read_prepared_cases(path: Path, codebook: Codebook) -> pd.DataFrame:
@@ -57,16 +95,38 @@ def read_prepared_labels(path: Path, codebook: Codebook) -> pd.DataFrame:
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
     with replaced(path) as partial:
-        frame.sort_index().rename_axis("uid").reset_index().to_parquet(partial, index=False)
+        table = frame.sort_index().rename_axis("uid").reset_index()
+        table.to_parquet(partial, index=False, row_group_size=_ROW_GROUP)
 
 
 def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = _open(path, columns).read().to_pandas()
+    except (OSError, pa.ArrowException):
+        raise _unreadable(path) from None
+    return frame.set_index("uid")
+
+
+def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
     if not path.is_file():
         raise CorpusError(f"{path} is missing; make it with `dvc repro {path}`")
     try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError):  # the parser's own message may quote the file
-        raise CorpusError(f"{path} cannot be read as Parquet; make it again with `dvc repro -f {path}`") from None
-    if list(frame.columns) != ["uid", *columns]:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowException):
+        raise _unreadable(path) from None
+    if file.schema_arrow.names != ["uid", *columns]:
         raise CorpusError(f"{path} has other columns than the codebook; make it again with `dvc repro {path}`")
-    return frame.set_index("uid")
+    return file
+
+
+def _batches(path: Path, file: pq.ParquetFile, size: int) -> Iterator[pd.DataFrame]:
+    try:
+        for batch in file.iter_batches(size):
+            yield batch.to_pandas().set_index("uid")
+    except (OSError, pa.ArrowException):
+        raise _unreadable(path) from None
+
+
+def _unreadable(path: Path) -> CorpusError:
+    """Without the parser's own message, which may quote the file."""
+    return CorpusError(f"{path} cannot be read as Parquet; make it again with `dvc repro -f {path}`")

@@ -1,10 +1,12 @@
 """Brings the predictions of all models and folds together, and refuses to go on without one that params call for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from abstractor import predictions
 from abstractor.codebook import Codebook
@@ -12,28 +14,41 @@ from abstractor.files import replaced
 from abstractor.members import Members
 from abstractor.predictions import PredictionsError
 
+_PART = 10_000
+"""Cases of a model gathered at a time."""
 
-def new_cases(folder: Path, members: Members, codebook: Codebook) -> dict[str, pd.DataFrame]:
-    """Model -> predictions table of the new cases, the mean over its folds.
+
+def new_cases(path: Path, folder: Path, members: Members, codebook: Codebook) -> int:
+    """Write one table of all models' predictions of the new cases, each the mean over the model's folds.
+
+    Columns `model`, `uid`, then the probabilities; sorted by both. Read and written part by part.
 
     Args:
+        path: of the table.
         folder: holds `<model>/<fold>.parquet`.
         members: the models and folds to find.
         codebook: gives the columns.
 
+    Returns:
+        New cases.
+
     Raises:
         PredictionsError: a table is missing, or two do not hold the same cases.
     """
-    gathered: dict[str, pd.DataFrame] = {}
     uids = None
     for name in members.names:
-        tables = [_read(folder, members, name, fold, codebook, "infer_t4") for fold in members.folds]
-        for fold, table in zip(members.folds, tables, strict=True):
-            uids = table.index if uids is None else uids
-            same_cases(uids, table.index, f"{folder / name / str(fold)}.parquet", f"infer_t4_{members.kind(name)}")
-        mean = np.mean([table.to_numpy(np.float64) for table in tables], axis=0)
-        gathered[name] = predictions.table(codebook, tables[0].index.tolist(), mean)
-    return gathered
+        for fold in members.folds:
+            found = predictions.read_uids(_find(folder, members, name, fold, "infer_t4"))
+            uids = found if uids is None else uids
+            same_cases(uids, found, f"{folder / name / str(fold)}.parquet", f"infer_t4_{members.kind(name)}")
+    columns = [(column, pa.float32()) for column in codebook.columns]
+    schema = pa.schema([("model", pa.string()), ("uid", pa.string()), *columns])
+    with replaced(path) as partial, pq.ParquetWriter(partial, schema) as writer:
+        for name in sorted(members.names):
+            for mean in _means([folder / name / f"{fold}.parquet" for fold in members.folds], codebook):
+                rows = mean.reset_index().assign(model=name)
+                writer.write_table(pa.Table.from_pandas(rows, schema, preserve_index=False))
+    return 0 if uids is None else len(uids)
 
 
 def out_of_fold(folder: Path, members: Members, folds: pd.Series, codebook: Codebook) -> dict[str, pd.DataFrame]:
@@ -52,7 +67,7 @@ def out_of_fold(folder: Path, members: Members, folds: pd.Series, codebook: Code
     for name in members.names:
         tables = []
         for fold in members.folds:
-            table = _read(folder, members, name, fold, codebook, "oof")
+            table = predictions.read(_find(folder, members, name, fold, "oof"), codebook)
             expected = folds.index[folds == fold]
             same_cases(expected, table.index, f"{folder / name / str(fold)}.parquet", f"oof_{members.kind(name)}")
             tables.append(table)
@@ -61,15 +76,8 @@ def out_of_fold(folder: Path, members: Members, folds: pd.Series, codebook: Code
     return gathered
 
 
-def write(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write tables of all models as one: columns `model`, `uid`, then the probabilities; sorted by both."""
-    with replaced(path) as partial:
-        frame = pd.concat({name: tables[name] for name in sorted(tables)}, names=["model"])
-        frame.reset_index().to_parquet(partial, index=False)
-
-
 def read(path: Path, members: Members, codebook: Codebook) -> dict[str, pd.DataFrame]:
-    """Read what `write` wrote: model -> predictions table.
+    """Read what `new_cases` wrote: model -> predictions table.
 
     Raises:
         PredictionsError: the file is missing, or holds other models than `members`.
@@ -94,7 +102,14 @@ def same_cases(expected: pd.Index, found: pd.Index, name: str, stage: str) -> No
         )
 
 
-def _read(folder: Path, members: Members, name: str, fold: int, codebook: Codebook, stage: str) -> pd.DataFrame:
+def _means(paths: list[Path], codebook: Codebook) -> Iterator[pd.DataFrame]:
+    """Part by part, the mean of tables of the same cases; every table is sorted by uid."""
+    for tables in zip(*(predictions.read_parts(path, codebook, _PART) for path in paths), strict=True):
+        mean = np.mean([table.to_numpy(np.float64) for table in tables], axis=0)
+        yield predictions.table(codebook, tables[0].index.tolist(), mean)
+
+
+def _find(folder: Path, members: Members, name: str, fold: int, stage: str) -> Path:
     path = folder / name / f"{fold}.parquet"
     if not path.is_file():
         target = f"{stage}_{members.kind(name)}@{name}-{fold}"
@@ -102,4 +117,4 @@ def _read(folder: Path, members: Members, name: str, fold: int, codebook: Codebo
             f"{path} is missing, though params.yaml calls for model {name} and fold {fold}; "
             f"run `dvc repro {target}`, or pull it: `dvc pull {target}`"
         )
-    return predictions.read(path, codebook)
+    return path

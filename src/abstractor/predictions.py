@@ -1,10 +1,12 @@
 """The table that passes between stages: one row a case, sorted by uid, float32 probabilities in codebook order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from abstractor.codebook import Codebook
 from abstractor.errors import UserError
@@ -62,9 +64,35 @@ def check(codebook: Codebook, frame: pd.DataFrame, name: str) -> None:
 
 def write(path: Path, codebook: Codebook, frame: pd.DataFrame) -> None:
     """Write a table, whole or not at all, as Parquet with `uid` as first column."""
-    check(codebook, frame, str(path))
-    with replaced(path) as partial:
-        frame.sort_index().reset_index().to_parquet(partial, index=False)
+    write_parts(path, codebook, [frame.sort_index()])
+
+
+def write_parts(path: Path, codebook: Codebook, parts: Iterable[pd.DataFrame]) -> int:
+    """Write a table part by part, one row group each, whole or not at all: it is never in memory as a whole.
+
+    Args:
+        path: of the file.
+        codebook: gives the columns.
+        parts: tables as from `table`, whose uids go up from part to part.
+
+    Returns:
+        Cases written.
+
+    Raises:
+        PredictionsError: a part is no predictions table, the uids do not go up, or there is no part.
+    """
+    schema = pa.schema([("uid", pa.string()), *((column, pa.float32()) for column in codebook.columns)])
+    written, last = 0, None
+    with replaced(path) as partial, pq.ParquetWriter(partial, schema) as writer:
+        for part in parts:
+            check(codebook, part, str(path))
+            if not part.index.is_monotonic_increasing or (last is not None and len(part) and part.index[0] <= last):
+                raise PredictionsError(f"{path}: expected uids that go up, found a lower one after {written} cases")
+            writer.write_table(pa.Table.from_pandas(part.reset_index(), schema, preserve_index=False))
+            written, last = written + len(part), part.index[-1] if len(part) else last
+        if not written:
+            raise PredictionsError(f"{path}: expected predictions, found no case")
+    return written
 
 
 def read(path: Path, codebook: Codebook) -> pd.DataFrame:
@@ -73,16 +101,49 @@ def read(path: Path, codebook: Codebook) -> pd.DataFrame:
     Raises:
         PredictionsError: the file is missing, unreadable or does not fit the codebook.
     """
-    if not path.is_file():
-        raise PredictionsError(f"{path} is missing; run the stage that makes it, or pull it: `dvc pull {path}`")
-    try:
-        frame = pd.read_parquet(path).set_index("uid").sort_index()
-    except (OSError, ValueError, KeyError):  # the parser's own message may quote the file
-        raise PredictionsError(f"{path} holds no predictions; run the stage that makes it again") from None
+    frame = _columns(path)
+    if "uid" not in frame:
+        raise _broken(path)
+    frame = frame.set_index("uid").sort_index()
     check(codebook, frame, str(path))
     return frame
 
 
-def read_folds(folder: Path, model: str, folds: Sequence[int], codebook: Codebook) -> list[pd.DataFrame]:
-    """The tables `<folder>/<model>/<fold>.parquet`, one a fold; a missing one is refused, never skipped."""
-    return [read(folder / model / f"{fold}.parquet", codebook) for fold in folds]
+def read_uids(path: Path) -> pd.Index:
+    """The uids of a table, in its order, without its values; raises as `read` does."""
+    uids: pd.Index = _columns(path, ["uid"]).set_index("uid").index
+    return uids
+
+
+def read_parts(path: Path, codebook: Codebook, size: int) -> Iterator[pd.DataFrame]:
+    """A table part by part, `size` cases each, the last one fewer; raises as `read` does."""
+    file = _opened(path)
+    try:
+        for batch in file.iter_batches(size):
+            frame = batch.to_pandas().set_index("uid")
+            check(codebook, frame, str(path))
+            yield frame
+    except (OSError, KeyError, pa.ArrowException):
+        raise _broken(path) from None
+
+
+def _columns(path: Path, names: list[str] | None = None) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = _opened(path).read(names).to_pandas()
+        return frame
+    except (OSError, KeyError, pa.ArrowException):
+        raise _broken(path) from None
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    if not path.is_file():
+        raise PredictionsError(f"{path} is missing; run the stage that makes it, or pull it: `dvc pull {path}`")
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException):
+        raise _broken(path) from None
+
+
+def _broken(path: Path) -> PredictionsError:
+    """Without the parser's own message, which may quote the file."""
+    return PredictionsError(f"{path} holds no predictions; run the stage that makes it again")

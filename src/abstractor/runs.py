@@ -45,6 +45,10 @@ class Inference(Machine):
 
     batch_tokens: Annotated[int, Field(ge=16)]
     """Token budget of one forward pass."""
+    chunk_cases: Annotated[int, Field(ge=1)]
+    """Cases read, scored and written together."""
+    memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    """GPU memory that the process may take, in 10^9 bytes; null: all."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,21 @@ def prepare_machine(machine: Machine) -> Compute:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     compute = choose(machine)
     print(f"computing on {compute.reason}")
+    if isinstance(machine, Inference) and machine.memory_gb is not None:
+        _cap_memory(compute, machine.memory_gb)
     return compute
+
+
+def _cap_memory(compute: Compute, gigabytes: float) -> None:
+    """What goes beyond raises an out-of-memory error, as on a smaller GPU; CPU memory has no such limit."""
+    import torch
+
+    if compute.device.type != "cuda":
+        print("memory_gb has no effect on a CPU")
+        return
+    whole = torch.cuda.get_device_properties(compute.device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(gigabytes * 1e9 / whole, 1.0), compute.device)
+    print(f"at most {gigabytes:g} of {whole / 1e9:.1f} GB of GPU memory")
 
 
 def go_offline() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from abstractor import codebook, corpus
@@ -60,3 +61,33 @@ def test_refuses_missing_foreign_and_broken_files(tmp_path: Path, book: Codebook
     with pytest.raises(CorpusError, match="cannot be read as Parquet") as caught:
         corpus.read_prepared_cases(path, book)
     assert "zebrafinch" not in str(caught.value)
+
+
+def test_cases_are_read_part_by_part(tmp_path: Path, book: Codebook) -> None:
+    uids = [f"c{n:04}" for n in range(4500)]
+    cases = pd.DataFrame({"Police": uids, "Coroner": ""}, index=pd.Index(uids, name="uid"), dtype="str")
+    path = tmp_path / "cases.parquet"
+    corpus.write_cases(path, book, cases)
+    prepared = corpus.PreparedCases(path, book)
+    parts = list(prepared.parts(1000))
+
+    assert len(prepared) == 4500
+    assert [len(part) for part in parts] == [1000, 1000, 1000, 1000, 500]
+    pd.testing.assert_frame_equal(pd.concat(parts), cases)
+    assert pq.ParquetFile(path).num_row_groups == 3, "a reader of parts holds one row group at least"
+
+
+def test_some_cases_are_read_without_the_others(tmp_path: Path, book: Codebook) -> None:
+    corpus.write_cases(tmp_path / "cases.parquet", book, CASES)
+    parts = corpus.PreparedCases(tmp_path / "cases.parquet", book).parts(1, pd.Index(["b"]))
+
+    assert [part.to_dict("index") for part in parts] == [{"b": {"Police": "Note found.", "Coroner": ""}}]
+
+
+def test_parts_of_missing_and_foreign_files_are_refused(tmp_path: Path, book: Codebook) -> None:
+    path = tmp_path / "labels.parquet"
+    with pytest.raises(CorpusError, match=r"labels\.parquet is missing"):
+        corpus.PreparedCases(path, book)
+    corpus.write_labels(path, book, pd.DataFrame({"Place": [2, 1], "Note": [0, 1]}, index=CASES.index))
+    with pytest.raises(CorpusError, match="other columns than the codebook"):
+        corpus.PreparedCases(path, book)

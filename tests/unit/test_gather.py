@@ -36,16 +36,33 @@ def lay(folder: Path, uids: dict[int, str]) -> None:
 
 def test_new_cases_get_the_mean_over_the_folds_and_survive_the_file(tmp_path: Path) -> None:
     lay(tmp_path, {0: "xyz", 1: "zyx"})
-    tables = gather.new_cases(tmp_path, MEMBERS, CODEBOOK)
+    path = tmp_path / "infer_t4.parquet"
+    assert gather.new_cases(path, tmp_path, MEMBERS, CODEBOOK) == 3
+    written = pd.read_parquet(path)
+    assert list(written.columns) == ["model", "uid", *CODEBOOK.columns]
+    assert written[["model", "uid"]].to_numpy().tolist() == [[m, u] for m in ("one", "two") for u in "xyz"]
+    tables = gather.read(path, MEMBERS, CODEBOOK)
     assert {name: table["Note"].unique().tolist() for name, table in tables.items()} == {
         "one": [pytest.approx(0.15)],
         "two": [pytest.approx(0.65)],
     }
-    gather.write(tmp_path / "infer_t4.parquet", tables)
-    assert list(pd.read_parquet(tmp_path / "infer_t4.parquet").columns) == ["model", "uid", *CODEBOOK.columns]
-    found = gather.read(tmp_path / "infer_t4.parquet", MEMBERS, CODEBOOK)
+
+
+def test_means_over_the_folds_do_not_depend_on_how_many_cases_are_read_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
     for name in MEMBERS.names:
-        pd.testing.assert_frame_equal(found[name], tables[name])
+        for fold in MEMBERS.folds:
+            note, place = generator.random((2, 7, 1))
+            table = predictions.table(CODEBOOK, list("tuvwxyz"), np.hstack([note, place, 1 - place]))
+            predictions.write(tmp_path / name / f"{fold}.parquet", CODEBOOK, table)
+    gather.new_cases(tmp_path / "whole.parquet", tmp_path, MEMBERS, CODEBOOK)
+    monkeypatch.setattr(gather, "_PART", 3)
+    gather.new_cases(tmp_path / "parts.parquet", tmp_path, MEMBERS, CODEBOOK)
+    whole, parts = (gather.read(tmp_path / f"{name}.parquet", MEMBERS, CODEBOOK) for name in ("whole", "parts"))
+    for name in MEMBERS.names:
+        pd.testing.assert_frame_equal(parts[name], whole[name])
 
 
 def test_out_of_fold_is_one_row_a_coded_case(tmp_path: Path) -> None:
@@ -62,12 +79,12 @@ def test_a_missing_table_is_named_with_its_command(tmp_path: Path) -> None:
         gather.out_of_fold(tmp_path, MEMBERS, FOLDS, CODEBOOK)
     (tmp_path / "one" / "0.parquet").unlink()
     with pytest.raises(PredictionsError, match=r"one/0\.parquet is missing.*dvc repro infer_t4_sc@one-0"):
-        gather.new_cases(tmp_path, MEMBERS, CODEBOOK)
+        gather.new_cases(tmp_path / "infer_t4.parquet", tmp_path, MEMBERS, CODEBOOK)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PredictionsError, match="is missing"):
-        gather.new_cases(tmp_path, MEMBERS, CODEBOOK)
+        gather.new_cases(tmp_path / "infer_t4.parquet", tmp_path, MEMBERS, CODEBOOK)
 
 
 @pytest.mark.parametrize("uids", [{0: "ace", 1: "b"}, {0: "ac", 1: "bde"}, {0: "ace", 1: "bx"}])
@@ -87,7 +104,7 @@ def test_a_stored_fold_that_params_lack_is_refused(tmp_path: Path) -> None:
 def test_new_cases_that_differ_between_folds_are_refused(tmp_path: Path) -> None:
     lay(tmp_path, {0: "xyz", 1: "xy"})
     with pytest.raises(PredictionsError, match="expected 3 cases, found 2"):
-        gather.new_cases(tmp_path, MEMBERS, CODEBOOK)
+        gather.new_cases(tmp_path / "infer_t4.parquet", tmp_path, MEMBERS, CODEBOOK)
 
 
 def test_a_gathered_file_of_other_models_is_refused(tmp_path: Path) -> None:
@@ -95,6 +112,6 @@ def test_a_gathered_file_of_other_models_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "infer_t4.parquet"
     with pytest.raises(PredictionsError, match="dvc repro infer_t4"):
         gather.read(path, MEMBERS, CODEBOOK)
-    gather.write(path, gather.new_cases(tmp_path, MEMBERS, CODEBOOK))
+    gather.new_cases(path, tmp_path, MEMBERS, CODEBOOK)
     with pytest.raises(PredictionsError, match="other models"):
         gather.read(path, Members(sc=("one",), ar=(), folds=(0, 1)), CODEBOOK)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from abstractor import codebook, predictions
@@ -60,16 +61,15 @@ def test_refuses_what_is_no_probability(
 def test_refuses_missing_foreign_and_broken_files(tmp_path: Path, book: Codebook) -> None:
     folder = tmp_path / "oof"
     predictions.write(folder / "m" / "0.parquet", book, predictions.table(book, list("abc"), VALUES))
-    assert len(predictions.read_folds(folder, "m", [0], book)) == 1
 
     with pytest.raises(PredictionsError, match=r"1\.parquet is missing"):
-        predictions.read_folds(folder, "m", [0, 1], book)
+        predictions.read(folder / "m" / "1.parquet", book)
     pd.DataFrame({"uid": ["a"], "Note": [0.5]}).to_parquet(folder / "m" / "1.parquet")
     with pytest.raises(PredictionsError, match="expected the columns of codebook tiny"):
-        predictions.read_folds(folder, "m", [0, 1], book)
+        predictions.read(folder / "m" / "1.parquet", book)
     (folder / "m" / "1.parquet").write_text("zebrafinch")
     with pytest.raises(PredictionsError, match="holds no predictions") as caught:
-        predictions.read_folds(folder, "m", [0, 1], book)
+        predictions.read(folder / "m" / "1.parquet", book)
     assert "zebrafinch" not in str(caught.value)
 
 
@@ -83,3 +83,27 @@ def test_a_refused_table_is_not_written(tmp_path: Path, book: Codebook) -> None:
         predictions.write(path, book, table.assign(Note=2.0))
 
     assert path.read_bytes() == before
+
+
+def test_parts_make_the_table_that_the_whole_makes(tmp_path: Path, book: Codebook) -> None:
+    table = predictions.table(book, list("abc"), VALUES)
+    path = tmp_path / "0.parquet"
+
+    assert predictions.write_parts(path, book, [table[:2], table[2:]]) == 3
+    pd.testing.assert_frame_equal(predictions.read(path, book), table)
+    assert list(predictions.read_uids(path)) == list("abc")
+    assert [list(part.index) for part in predictions.read_parts(path, book, 2)] == [["a", "b"], ["c"]]
+    assert pq.ParquetFile(path).num_row_groups == 2
+
+
+@pytest.mark.parametrize("order", ["ba", "aa", ""])
+def test_parts_out_of_order_or_none_at_all_leave_the_file_as_it_was(tmp_path: Path, book: Codebook, order: str) -> None:
+    table, path = predictions.table(book, list("abc"), VALUES), tmp_path / "0.parquet"
+    predictions.write(path, book, table)
+    before = path.read_bytes()
+
+    with pytest.raises(PredictionsError, match=r"uids that go up|found no case"):
+        predictions.write_parts(path, book, [table.loc[[uid]] for uid in order])
+
+    assert path.read_bytes() == before
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["0.parquet", "codebook.yaml"]

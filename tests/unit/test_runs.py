@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,6 +65,38 @@ def test_what_the_machine_cannot_do_is_refused(
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(runs.RunError, match=message):
         runs.choose(machine(**change))
+
+
+def inference(**change: Any) -> runs.Inference:
+    return runs.Inference(
+        **{"device": "auto", "dtype": "float32", "threads": 1, "batch_tokens": 16, "chunk_cases": 1} | change
+    )
+
+
+@pytest.mark.parametrize(("asked", "share"), [(4.0, 0.25), (99.0, 1.0)])
+def test_a_cap_on_gpu_memory_is_a_share_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: float, share: float
+) -> None:
+    _pretend_gpu(monkeypatch, (7, 5))
+    caps: list[float] = []
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=16e9))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda part, _: caps.append(part))
+    runs.prepare_machine(inference(memory_gb=asked))
+
+    assert caps == [share]
+    assert f"at most {asked:g} of 16.0 GB of GPU memory" in capsys.readouterr().out
+
+
+def test_a_cap_on_gpu_memory_says_that_a_cpu_has_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    runs.prepare_machine(inference(memory_gb=4.0))
+    capped = capsys.readouterr().out
+    runs.prepare_machine(inference(memory_gb=None))
+
+    assert "memory_gb has no effect on a CPU" in capped
+    assert "memory_gb" not in capsys.readouterr().out
 
 
 def test_a_card_names_what_made_a_result(tmp_path: Path) -> None:

@@ -84,10 +84,13 @@ class Batcher:
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         return cls(prompts, params.layout == "packed", pad or 0, budget, 8 if compute.device.type == "cuda" else 1)
 
+    def lengths(self, prefixes: Sequence[Sequence[int]]) -> list[int]:
+        """Tokens of each case's longest row."""
+        return [len(prefix) + self.suffix_tokens for prefix in prefixes]
+
     def groups(self, prefixes: Sequence[Sequence[int]], copies: int = 1) -> list[list[int]]:
         """Numbers of the cases that go together; `copies` passes share a batch."""
-        lengths = [len(prefix) + self.suffix_tokens for prefix in prefixes]
-        return by_budget(lengths, self.budget / (copies * self.rows_a_case))
+        return by_budget(self.lengths(prefixes), self.budget / (copies * self.rows_a_case))
 
     def batch(self, prefixes: Sequence[Sequence[int]]) -> Batch:
         """The tensors of some cases."""

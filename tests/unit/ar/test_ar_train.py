@@ -14,7 +14,7 @@ from abstractor.ar.inputs import Batcher, constant_loss, tokenise
 from abstractor.ar.losses import cross_entropy, symmetric_kl
 from abstractor.ar.model import pick, question_logits
 from abstractor.ar.params import ArModel
-from abstractor.ar.predict import predict
+from abstractor.ar.predict import driver
 from abstractor.ar.prompts import Prompts
 from abstractor.ar.train import loss_function, train
 from abstractor.codebook import Codebook
@@ -70,6 +70,12 @@ def cases() -> pd.DataFrame:
 def labels(cases: pd.DataFrame) -> pd.DataFrame:
     codes = [(1, 3, 1), (0, 7, 0), (1, -1, 0), (0, 1, -1)] * 3
     return pd.DataFrame(codes, index=cases.index, columns=["Note", "Place", "Mood"], dtype="int16")
+
+
+def predicted(params: ArModel, codebook: Codebook, cases: pd.DataFrame, chunk: int = 1000) -> pd.DataFrame:
+    """Probabilities by the model of fold 0, `chunk` cases at a time."""
+    parts = [cases[start : start + chunk] for start in range(0, len(cases), chunk)]
+    return pd.concat(driver(params, codebook, Path("models/m/0"), CPU, 500).predict(parts, len(cases), "m/0"))
 
 
 def batches_of(params: ArModel, codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> tuple[Any, Any]:
@@ -146,10 +152,11 @@ def test_training_learns_and_prediction_recovers_it(
     params = ArModel(**settings | {"epochs": 40, "swap": 0.5})
     outcome = train(params, codebook, cases, labels, CPU, (7, "m", 0))
     adapters.save(outcome.model, Path("models/m/0"), "tiny")
-    packed = predict(params, codebook, Path("models/m/0"), cases, CPU, 500)
+    packed = predicted(params, codebook, cases)
     assert ((packed["Note"] > 0.5) == (labels["Note"] == 1)).all()
     separate = ArModel(**settings | {"layout": "separate"})
-    pd.testing.assert_frame_equal(predict(separate, codebook, Path("models/m/0"), cases, CPU, 500), packed, atol=1e-4)
+    for other in (predicted(separate, codebook, cases), predicted(params, codebook, cases, chunk=3)):
+        pd.testing.assert_frame_equal(other, packed, atol=1e-4)
 
 
 def test_train_cases_and_early_stopping_take_their_part(

@@ -12,11 +12,17 @@ from abstractor.sc.layout import Layout
 from abstractor.sc.losses import rdrop_loss, supervised_loss
 from abstractor.sc.model import Reading, build, save
 from abstractor.sc.params import ScModel
-from abstractor.sc.predict import predict
+from abstractor.sc.predict import driver
 from abstractor.sc.train import loss_function, optimiser_groups, train
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["query", "value"]}
+
+
+def predicted(codebook: Codebook, cases: pd.DataFrame, batch_tokens: int, chunk: int = 1000) -> pd.DataFrame:
+    """Probabilities by the model of fold 0, `chunk` cases at a time."""
+    parts = [cases[start : start + chunk] for start in range(0, len(cases), chunk)]
+    return pd.concat(driver(codebook, Path("models/m/0"), CPU, batch_tokens).predict(parts, len(cases), "m/0"))
 
 
 @pytest.fixture
@@ -77,7 +83,7 @@ def test_training_learns_and_prediction_recovers_it(
     params = ScModel(**settings | {"epochs": 40, "swap": 0.5} | change)
     outcome = train(params, 0.5, form, codebook, cases, labels, CPU, (7, "m", 0))
     save(outcome.model, Reading.of(params, form, codebook), Path("models/m/0"))
-    table = predict(codebook, Path("models/m/0"), cases, CPU, 100)
+    table = predicted(codebook, cases, 100)
     assert list(table.index) == list(cases.index)
     note = table["Note"].to_numpy() > 0.5
     assert (note == (labels["Note"].to_numpy() == 1)).all()
@@ -101,6 +107,6 @@ def test_predictions_do_not_depend_on_batches_or_order(
     project: Path, params: ScModel, codebook: Codebook, cases: pd.DataFrame
 ) -> None:
     save(build(params, 5), Reading.of(params, "concatenated", codebook), Path("models/m/0"))
-    together = predict(codebook, Path("models/m/0"), cases, CPU, 1000)
-    alone = predict(codebook, Path("models/m/0"), cases[::-1], CPU, 1)
-    pd.testing.assert_frame_equal(together, alone, atol=1e-5)
+    together = predicted(codebook, cases, 1000)
+    for other in (predicted(codebook, cases[::-1], 1), predicted(codebook, cases, 1000, chunk=3)):
+        pd.testing.assert_frame_equal(together, other, atol=1e-5)
