@@ -23,7 +23,7 @@ from abstractor.runs import Compute, RunError, autocast, to_device
 Batch = dict[str, Any]
 """Tensors of one micro-batch; `labels` has one row a case."""
 
-_OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit"}
+_OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit"}
 
 
 class Losses(NamedTuple):

@@ -1,0 +1,154 @@
+"""Prediction in batches of near-equal length under a token budget: python benchmarks/prediction.py [--quick].
+
+Against fixed batches in file order, padded to their longest row, by the same models and the same code of a forward
+pass, on cases whose lengths vary tenfold. In float32 on the CPU. The limit is the ratio of padded tokens.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import ar_scoring
+import measure
+import numpy as np
+import pandas as pd
+import torch
+
+from abstractor.ar.inputs import tokenise
+from abstractor.ar.model import answer_logits
+from abstractor.batching import by_budget
+from abstractor.params import Params
+from abstractor.runs import Inference
+from abstractor.sc import inputs
+from abstractor.sc.layout import Layout, probabilities
+from abstractor.sc.model import build, load_tokenizer
+from abstractor.sc.params import ScModel
+from abstractor.scoring import Part
+
+OURS = "under a token budget"
+GOAL = 1.5
+TOLERANCE = 1e-4
+"""Of a probability."""
+SHORTEST = {"sc1_minilm": 40, ar_scoring.MODEL: 100}
+"""Words of the shortest case; the longest has ten times as many."""
+FIXED = 16
+"""Cases of a batch in file order."""
+LAYERS = 6
+"""Layers of the language model that are kept, of 30: the ratio does not depend on them, the minutes do."""
+
+
+class Model(NamedTuple):
+    """A model with its tokenised cases."""
+
+    name: str
+    part: Part
+    budget: int
+
+
+def varied(corpus: measure.Corpus, shortest: int, seed: int = 20) -> measure.Corpus:
+    """The corpus with lengths drawn evenly on a logarithmic scale, from `shortest` words to ten times as many."""
+    words = np.rint(shortest * 10 ** np.random.default_rng(seed).random(len(corpus.cases))).astype(int)
+    filled = [
+        measure.with_words(corpus._replace(cases=corpus.cases.iloc[[row]]), int(count)).cases
+        for row, count in enumerate(words)
+    ]
+    return corpus._replace(cases=pd.concat(filled))
+
+
+def classifier(corpus: measure.Corpus) -> Model:
+    """SC1 on MiniLM with a fresh head."""
+    every = Params(measure.ROOT / "params.yaml", measure.ROOT / "dvc.yaml")
+    params = every.get("models.sc1_minilm", ScModel)
+    torch.manual_seed(0)
+    model, layout = build(params, len(corpus.codebook.columns)).eval(), Layout.of(corpus.codebook)
+    tokenizer = load_tokenizer(params.backbone)
+    builder = inputs.RowBuilder(tokenizer, corpus.codebook, "concatenated", params.max_tokens)
+    items = inputs.tokenise(tokenizer, corpus.codebook, corpus.cases, None)
+    rows, labels = [builder.rows(narratives) for narratives in items["narratives"]], items["labels"]
+
+    def score(group: list[int]) -> np.ndarray:
+        batch = inputs.micro_batch([rows[n] for n in group], [labels[n] for n in group], builder.special.pad)
+        del batch["labels"]
+        return probabilities(layout, model(**batch)).numpy()
+
+    return Model(
+        "sc1_minilm", Part([len(case[0]) for case in rows], 1, score), every.get("infer", Inference).batch_tokens
+    )
+
+
+def language_model(corpus: measure.Corpus, threads: int) -> Model:
+    """The first layers of SmolLM2, without an adapter."""
+    setup = ar_scoring.Setup.load(threads)
+    setup.model.model.layers = setup.model.model.layers[:LAYERS]
+    prompts = setup.prompts(corpus.codebook)
+    batcher = setup.batcher(prompts)
+    prefixes = tokenise(prompts, corpus.codebook, corpus.cases, None)["prefix"]
+
+    def score(group: list[int]) -> np.ndarray:
+        logits = answer_logits(setup.model, batcher.batch([prefixes[n] for n in group]), prompts.answers)
+        return logits.softmax(dim=2).numpy()
+
+    return Model(ar_scoring.MODEL, Part(batcher.lengths(prefixes), 1, score), setup.budget)
+
+
+def run(model: Model, batches: list[list[int]]) -> np.ndarray:
+    """Probabilities of all cases, in file order."""
+    found: list[Any] = [None] * len(model.part.lengths)
+    for group in batches:
+        for case, values in zip(group, model.part.score(group), strict=True):
+            found[case] = values
+    return np.stack(found)
+
+
+def compare(model: Model, name: str, repetitions: int) -> measure.Result:
+    """Prove the same probabilities, then time both in turn."""
+    lengths, size = model.part.lengths, FIXED
+    ways = {
+        OURS: by_budget(lengths, model.budget),
+        f"batches of {size} in file order": [
+            list(range(len(lengths)))[n : n + size] for n in range(0, len(lengths), size)
+        ],
+    }
+    other = list(ways)[1]
+    found = float(np.abs(run(model, ways[OURS]) - run(model, ways[other])).max())
+    sides: dict[str, Callable[[], object]] = {
+        way: lambda batches=batches: run(model, batches)  # type: ignore[misc]
+        for way, batches in ways.items()
+    }
+    seconds = measure.in_turn(sides, repetitions)
+    tokens = {
+        way: sum(len(group) * max(lengths[n] for n in group) for group in batches) for way, batches in ways.items()
+    }
+    return measure.Result(
+        what=f"{model.name}, {OURS} against {other}",
+        sizes=f"{name}: {len(lengths)} cases of {min(lengths)} to {max(lengths)} tokens",
+        ratio=measure.ratio(seconds, OURS, other),
+        goal=GOAL,
+        same_answer=found <= TOLERANCE,
+        difference=found,
+        limit=tokens[other] / tokens[OURS],
+        seconds=seconds,
+        note="limit: the ratio of padded tokens",
+    )
+
+
+def scenes(quick: bool, threads: int) -> Iterator[tuple[Model, str]]:
+    """Models with their cases."""
+    for corpus in measure.corpora(24 if quick else 192, 60):
+        yield classifier(varied(corpus, SHORTEST["sc1_minilm"])), corpus.name
+    if not quick:
+        yield language_model(varied(measure.demo(32, 60), SHORTEST[ar_scoring.MODEL]), threads), "demo"
+
+
+def main() -> None:
+    """Measure and report."""
+    options = measure.parser(__doc__).parse_args()
+    torch.set_num_threads(options.threads)
+    with torch.inference_mode():
+        results = [
+            compare(model, name, 1 if options.quick else 3) for model, name in scenes(options.quick, options.threads)
+        ]
+    measure.report("prediction", results, dtype="float32", threads=options.threads)
+
+
+if __name__ == "__main__":
+    main()
