@@ -21,10 +21,10 @@ installed := .venv/.installed-$(LOCK)
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
 
-.PHONY: help setup repro test quick corpus new-cases predict lock clean
+.PHONY: help setup repro test quick corpus new-cases predict bench t4-plan lock clean
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(installed) ## virtual environment with the pinned packages (LOCK=gpu: with the gpu extra)
 
@@ -48,6 +48,13 @@ new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 predict: setup ## predict the new cases with pulled models, without training
 	$(owner_only) dvc pull fetch_backbone pin_backbone train_sc_1 train_sc_2 train_ar
 	$(owner_only) dvc repro --single-item --allow-missing prepare_new infer_t4_sc infer_t4_ar infer_t4
+
+bench: setup ## measure every speed claim on this machine -> docs/benchmarks.md (QUICK=1: does it run?)
+	dvc repro fetch_backbone
+	python benchmarks/all.py $(if $(QUICK),--quick)
+
+t4-plan: setup ## projected seconds and memory on a T4 of what params.yaml trains (PARAMS=file)
+	@python tools/t4_plan.py $(if $(PARAMS),--params $(PARAMS))
 
 lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
 	python tools/lock.py

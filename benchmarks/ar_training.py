@@ -20,7 +20,7 @@ from abstractor.ar import adapters
 from abstractor.ar.inputs import Batcher
 from abstractor.ar.losses import cross_entropy
 from abstractor.ar.model import pick
-from abstractor.ar.prompts import UNCODED, option_indices
+from abstractor.ar.prompts import UNCODED, Prompts, option_indices
 from abstractor.ar.train import loss_function
 from abstractor.training import decay_groups
 
@@ -37,6 +37,13 @@ class Task(NamedTuple):
     cases: ar_scoring.Cases
     labels: Tensor
     """(B, Q), places of the codes among the answers, or UNCODED."""
+
+    @classmethod
+    def of(cls, corpus: measure.Corpus, prompts: Prompts) -> "Task":
+        """Tokenise the cases of a corpus."""
+        book = corpus.codebook
+        codes = corpus.labels.loc[corpus.cases.index, [variable.name for variable in book.variables]].to_numpy()
+        return cls(ar_scoring.Cases.of(corpus, prompts), torch.tensor(option_indices(book, codes)))
 
 
 def packed(setup: ar_scoring.Setup, batcher: Batcher, task: Task) -> None:
@@ -90,10 +97,8 @@ def limit(setup: ar_scoring.Setup, cases: ar_scoring.Cases) -> float:
 
 def compare(setup: ar_scoring.Setup, corpus: measure.Corpus, name: str, repetitions: int) -> measure.Result:
     """Prove the same gradients, then time the steps in turn."""
-    model, book = setup.model, corpus.codebook
-    prompts = setup.prompts(book)
-    codes = corpus.labels.loc[corpus.cases.index, [variable.name for variable in book.variables]].to_numpy()
-    task = Task(ar_scoring.Cases.of(corpus, prompts), torch.tensor(option_indices(book, codes)))
+    model, prompts = setup.model, setup.prompts(corpus.codebook)
+    task = Task.of(corpus, prompts)
     ways = {
         OURS: partial(packed, setup, setup.batcher(prompts), task),
         REFERENCE: partial(one_at_a_time, setup, task),

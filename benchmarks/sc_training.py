@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import measure
 import torch
 from torch import Tensor, nn
+from transformers import AutoConfig
 
 from abstractor.batching import Steps
 from abstractor.params import Params
+from abstractor.pretrained import backbone_folder
 from abstractor.runs import Compute, Machine, autocast, prepare_machine
 from abstractor.sc import inputs
 from abstractor.sc.layout import Layout
@@ -45,6 +47,7 @@ class Setup(NamedTuple):
     layout: Layout
     items: list[Any]
     lengths: list[int]
+    outputs: int
 
     @classmethod
     def load(cls, corpus: measure.Corpus, dtype: str, threads: int) -> "Setup":
@@ -56,7 +59,9 @@ class Setup(NamedTuple):
         builder = inputs.RowBuilder(tokenizer, corpus.codebook, "concatenated", params.max_tokens)
         items = list(inputs.tokenise(tokenizer, corpus.codebook, corpus.cases, corpus.labels))
         lengths = [len(builder.rows(item["narratives"])[0]) for item in items]
-        return cls(params, rdrop, compute, builder, Layout.of(corpus.codebook), items, lengths)
+        return cls(
+            params, rdrop, compute, builder, Layout.of(corpus.codebook), items, lengths, len(corpus.codebook.columns)
+        )
 
     def steps(self, pool: int) -> Iterable[Step]:
         """An epoch in the order of the product's sampler; a pool of 1 is random."""
@@ -102,6 +107,20 @@ def single(setup: Setup, model: nn.Module, step: Step) -> None:
 WAYS = {OURS: bucketed, SINGLE: single, PADDED: padded}
 
 
+def learner(setup: Setup) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A classifier with a fresh head, and the optimiser of the product."""
+    torch.manual_seed(0)
+    model = build(setup.params, setup.outputs).train()
+    return model, torch.optim.AdamW(optimiser_groups(model, setup.params), fused=True)
+
+
+def backbone_config() -> Any:
+    """The config of the classifier's backbone."""
+    every = Params(measure.ROOT / "params.yaml", measure.ROOT / "dvc.yaml")
+    folder = backbone_folder(every.get(f"models.{MODEL}", ScModel).backbone)
+    return AutoConfig.from_pretrained(folder, local_files_only=True)
+
+
 def gradients(model: nn.Module, run: Callable[[], None]) -> dict[str, Tensor]:
     """What a way leaves in the weights."""
     model.zero_grad()
@@ -115,21 +134,16 @@ def difference(setup: Setup, way: str) -> float:
     Relative to the norm of all gradients: those of the keys' biases are 0 but for rounding.
     """
     plain = setup._replace(compute=Compute(setup.compute.device, torch.float32, "for the proof"))
-    torch.manual_seed(0)
-    model = build(setup.params, len(setup.layout.binary_outputs) + sum(map(_width, setup.layout.categorical_outputs)))
+    model, _ = learner(setup)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     step = setup.items[: setup.params.batch_size]
-    ours, theirs = (gradients(model.train(), partial(WAYS[name], plain, model, step)) for name in (OURS, way))
+    ours, theirs = (gradients(model, partial(WAYS[name], plain, model, step)) for name in (OURS, way))
     if ours.keys() != theirs.keys():
         return float("inf")
     norm = max(float(gradient.norm()) for gradient in theirs.values())
     return max(float((ours[name] - theirs[name]).norm()) for name in ours) / norm
-
-
-def _width(outputs: slice) -> int:
-    return int(outputs.stop - outputs.start)
 
 
 def epoch(setup: Setup, model: nn.Module, optimizer: torch.optim.Optimizer, way: str) -> None:
@@ -144,10 +158,7 @@ def epoch(setup: Setup, model: nn.Module, optimizer: torch.optim.Optimizer, way:
 def compare(setup: Setup, name: str, dtype: str, repetitions: int) -> Iterator[measure.Result]:
     """Prove the same gradients, then time epochs in turn."""
     differences = {way: difference(setup, way) for way in GOALS}
-    torch.manual_seed(0)
-    model = build(setup.params, len(setup.layout.binary_outputs) + sum(map(_width, setup.layout.categorical_outputs)))
-    model.train()
-    optimizer = torch.optim.AdamW(optimiser_groups(model, setup.params), fused=True)
+    model, optimizer = learner(setup)
     epoch(setup._replace(items=setup.items[:8], lengths=setup.lengths[:8]), model, optimizer, OURS)
     seconds = measure.in_turn({way: partial(epoch, setup, model, optimizer, way) for way in WAYS}, repetitions)
     tokens = f"{min(setup.lengths)} to {max(setup.lengths)} tokens, mean {sum(setup.lengths) / len(setup.lengths):.0f}"
