@@ -9,8 +9,7 @@ the cases and scored on the fifth.
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import measure
 import numpy as np
@@ -68,7 +67,8 @@ def search(book: Codebook, tables: Tables, labels: pd.DataFrame) -> Blend:
     return Blend(weights, cuts)
 
 
-class Objective(NamedTuple):
+@dataclass(frozen=True)
+class Objective:
     """F1 of one variable under the weights of a trial, at the best threshold of the grid."""
 
     variable: Variable
