@@ -51,10 +51,8 @@ def test_cases_are_cut_or_repeated_to_a_number_of_words() -> None:
 def test_the_page_says_what_was_met_and_what_was_not(capsys: pytest.CaptureFixture[str]) -> None:
     page = table.page({"ar_scoring": content(MET, MISSED, WRONG, capsys=capsys)}, {"ar_scoring": "A remark."})
 
-    assert (
-        "| fast 1.50 (1.00 to 2.00, n = 3); slow 4.50 | **3.00** | 3.10 | 2.00, met |" in page
+    assert "| fast 1.50 (1.00 to 2.00, n = 3); slow 4.50 | **3.00** | 3.10 | 2.00, met |" in page
     assert "| yes, differs by 1.0e-06 |" in page
-    )
     assert "| **0.50** |  | 0.75, **not met** |  |" in page
     assert "2.00, **not met** | **no**, differs by 3.0e-01 |" in page
     assert "(1) why" in page

@@ -8,23 +8,17 @@ import importlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from abstractor.ar.model import ModelError
 from abstractor.ar.params import ArModel
+from abstractor.architectures import choose_attention
 from abstractor.files import replaced
 from abstractor.pretrained import tidy_adapter
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-
-
-class Attention(NamedTuple):
-    """The attention code that a model will use, and why."""
-
-    name: str
-    reason: str
 
 
 def import_engine(engine: str) -> None:
@@ -44,27 +38,6 @@ def load_tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def choose_attention(config: Any, asked: str, dtype: torch.dtype) -> Attention:
-    """The attention code for an architecture.
-
-    Raises:
-        ModelError: `asked` is known to compute something wrong for it.
-    """
-    capped = getattr(config, "attn_logit_softcapping", None) is not None
-    overflows = config.model_type == "qwen2" and dtype == torch.float16
-    if capped and asked == "sdpa":
-        raise ModelError(f"attention: sdpa leaves out the soft-cap of {config.model_type}; set it to auto or eager")
-    if overflows and asked == "eager":
-        raise ModelError(
-            f"attention: eager overflows to NaN for {config.model_type} in float16; set it to auto or sdpa"
-        )
-    if asked != "auto":
-        return Attention(asked, "asked for")
-    if capped:
-        return Attention("eager", "SDPA leaves out its soft-cap")
-    return Attention("sdpa", "eager overflows in float16" if overflows else "faster, and exact for this architecture")
-
-
 def load_base(
     folder: Path, dtype: torch.dtype, device: torch.device, attention: str = "auto", quantize: str = "none"
 ) -> Any:
@@ -78,7 +51,8 @@ def load_base(
         quantize: none, int8 or nf4.
 
     Raises:
-        ModelError: the folder holds no causal language model, or what is asked for is wrong or missing here.
+        ModelError: the folder holds no causal language model, or what is asked for is missing here.
+        ArchitectureError: what is asked for is wrong for this architecture.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from abstractor.architectures import choose_attention
 from abstractor.codebook import Codebook
 from abstractor.files import replaced, write_json
 from abstractor.pretrained import backbone_folder, tidy_adapter
@@ -86,19 +87,26 @@ def pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
     return states[torch.arange(len(states), device=states.device), last]
 
 
-def build(params: ScModel, outputs: int) -> Classifier:
-    """A classifier with pretrained backbone and fresh head (and fresh adapters).
+def build(params: ScModel, outputs: int, dtype: torch.dtype = torch.float32) -> Classifier:
+    """A classifier with pretrained backbone and fresh head (and fresh adapters), all in float32.
+
+    Args:
+        params: of the model.
+        outputs: of the head.
+        dtype: of the arithmetic, which autocast sees to.
 
     Raises:
         RunError: the backbone cannot read rows of `max_tokens`.
+        ArchitectureError: the backbone cannot compute in `dtype`.
     """
     backbone = backbone_folder(params.backbone)
-    limit = getattr(AutoConfig.from_pretrained(backbone), "max_position_embeddings", None)
+    config = AutoConfig.from_pretrained(backbone)
+    limit = getattr(config, "max_position_embeddings", None)
     if limit is not None and params.max_tokens > limit:
         raise RunError(
             f"params.yaml: max_tokens: {params.backbone} reads {limit} tokens at most, found {params.max_tokens}"
         )
-    model = AutoModel.from_pretrained(backbone, dtype=torch.float32)
+    model = _pretrained(backbone, dtype)
     if params.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if params.lora is not None:
@@ -131,21 +139,25 @@ def save(model: nn.Module, reading: Reading, folder: Path) -> None:
         write_json(partial / _READING, reading._asdict())
 
 
-def load(folder: Path, codebook: Codebook) -> tuple[Classifier, Reading]:
-    """A trained classifier in evaluation mode, and how it reads.
+def load(folder: Path, codebook: Codebook, dtype: torch.dtype = torch.float32) -> tuple[Classifier, Reading]:
+    """A trained classifier in evaluation mode, and how it reads; `dtype` as in `build`.
 
     Raises:
         RunError: the folder holds no classifier, or one for other variables.
+        ArchitectureError: the backbone cannot compute in `dtype`.
     """
     if not (folder / _READING).is_file():
         raise RunError(f"{folder} holds no classifier; run its training stage, or pull it: `dvc pull {folder}`")
     reading = Reading(**json.loads((folder / _READING).read_text(encoding="utf-8")))
     if reading.columns != list(codebook.columns):
         raise RunError(f"{folder} was trained for other variables than codebook {codebook.dataset}; train it again")
-    base = AutoModel.from_pretrained(
-        backbone_folder(reading.backbone) if reading.adapter else folder, dtype=torch.float32
-    )
+    base = _pretrained(backbone_folder(reading.backbone) if reading.adapter else folder, dtype)
     backbone = PeftModel.from_pretrained(base, folder) if reading.adapter else base
     model = Classifier(backbone, len(reading.columns), reading.pooling, 0.0)
     model.head.load_state_dict(load_file(folder / _HEAD))
     return model.eval(), reading
+
+
+def _pretrained(folder: Path, dtype: torch.dtype) -> Any:
+    attention = choose_attention(AutoConfig.from_pretrained(folder), "auto", dtype).name
+    return AutoModel.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)

@@ -25,7 +25,7 @@ def driver(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int
     Raises:
         RunError: the folder holds no classifier, or one for other variables.
     """
-    model, reading = load(folder, codebook)
+    model, reading = load(folder, codebook, compute.dtype)
     model.to(compute.device)
     tokenizer = load_tokenizer(reading.backbone)
     builder = inputs.RowBuilder(tokenizer, codebook, reading.form, reading.max_tokens)

@@ -50,7 +50,7 @@ def train(
     data = _data(params, rdrop, codebook, tokenizer, builder, cases, labels, order_seed)
     targets = torch.tensor(inputs.code_indices(codebook, labels, cases.index))
     return fit(
-        lambda _: build(params, len(codebook.columns)),
+        lambda _: build(params, len(codebook.columns), compute.dtype),
         loss_function(params, rdrop, layout),
         data,
         Schedule(

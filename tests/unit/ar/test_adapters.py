@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from abstractor.ar.adapters import add_lora, choose_attention, import_engine, load, load_base, load_tokenizer, save
+from abstractor.ar.adapters import add_lora, import_engine, load, load_base, load_tokenizer, save
 from abstractor.ar.model import ModelError, question_logits
 from abstractor.ar.packing import pack
 
@@ -97,31 +97,6 @@ def test_a_tokenizer_travels_with_its_template(tokenizer: Any, tmp_path: Path) -
     tokenizer.save_pretrained(tmp_path)
 
     assert load_tokenizer(tmp_path).chat_template == tokenizer.chat_template
-
-
-@pytest.mark.parametrize(
-    ("kind", "asked", "dtype", "expected"),
-    [
-        ("llama", "auto", torch.float32, "sdpa"),
-        ("llama", "eager", torch.float16, "eager"),
-        ("gemma2", "auto", torch.float16, "eager"),
-        ("qwen2", "auto", torch.float16, "sdpa"),
-        ("qwen2", "eager", torch.float32, "eager"),
-    ],
-)
-def test_attention_follows_the_architecture(
-    make_model: Any, kind: str, asked: str, dtype: torch.dtype, expected: str
-) -> None:
-    assert choose_attention(make_model(kind).config, asked, dtype).name == expected
-
-
-@pytest.mark.parametrize(
-    ("kind", "asked", "message"),
-    [("gemma2", "sdpa", "leaves out the soft-cap"), ("qwen2", "eager", "overflows to NaN")],
-)
-def test_attention_known_to_be_wrong_is_refused(make_model: Any, kind: str, asked: str, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        choose_attention(make_model(kind).config, asked, torch.float16)
 
 
 @pytest.mark.parametrize("package", ["unsloth", "bitsandbytes"])
