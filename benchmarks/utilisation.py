@@ -17,6 +17,7 @@ import measure
 import prediction
 import sc_training
 import torch
+from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from abstractor import accounting
@@ -103,18 +104,24 @@ def sc_trains(words: int, cases: int, threads: int) -> Job:
     return Job("training", "SC training", sizes, shape, tokens, flops, run)
 
 
-def matrix_rate(shape: Shape, tokens: int, repetitions: int = 5) -> float:
+def matrix_rate(
+    shape: Shape, tokens: int, repetitions: int = 5, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> float:
     """FLOP/s of the model's own matrices, each multiplied with `tokens` rows, by medians."""
+
+    def timed(rows: Tensor, weights: Tensor) -> float:
+        start = time.perf_counter()
+        torch.nn.functional.linear(rows, weights)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
     total = 0.0
     for matrix in shape.matrices:
-        rows, weights = torch.randn(tokens, matrix.inputs), torch.randn(matrix.outputs, matrix.inputs)
-        torch.nn.functional.linear(rows, weights)
-        took = []
-        for _ in range(repetitions):
-            start = time.perf_counter()
-            torch.nn.functional.linear(rows, weights)
-            took.append(time.perf_counter() - start)
-        total += statistics.median(took) * matrix.count
+        rows = torch.randn(tokens, matrix.inputs, device=device, dtype=dtype)
+        weights = torch.randn(matrix.outputs, matrix.inputs, device=device, dtype=dtype)
+        timed(rows, weights)
+        total += statistics.median(timed(rows, weights) for _ in range(repetitions)) * matrix.count
     return 2 * shape.matrix_weights * tokens / total
 
 
