@@ -26,6 +26,8 @@ SIZES = (1_000, 10_000, 100_000)
 LINEAR, FLAT = 1 / 1.5, 0.8
 """Seconds a case may grow by half from the second size to the third; peak memory of inference by a quarter."""
 MODELS = ("sc1_minilm", "sc2_minilm")
+CHUNK = 2000
+"""Cases of a row group, as inference writes them."""
 DRAWN = 2000
 """Different cases in a corpus; tokens repeat, work does not get less."""
 
@@ -124,7 +126,8 @@ def lay_predictions(folder: Path, book: Codebook) -> None:
     for name in MODELS:
         for fold in (0, 1):
             predictions.write(predicted / "oof" / name / f"{fold}.parquet", book, whole[folds == fold])
-            predictions.write(predicted / "new" / name / f"{fold}.parquet", book, whole)
+            parts = (whole[start : start + CHUNK] for start in range(0, len(whole), CHUNK))
+            predictions.write_parts(predicted / "new" / name / f"{fold}.parquet", book, parts)
     for part in ("oof", "new"):
         predictions.write(predicted / "baseline" / f"{part}.parquet", book, whole)
 

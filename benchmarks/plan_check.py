@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import ar_scoring
 import ar_training
 import measure
-import torch
 import utilisation
 from utilisation import Job
+
+from abstractor.runs import Machine, prepare_machine
 
 GOAL = 0.8
 """Within a fifth."""
@@ -59,7 +60,7 @@ def kinds(quick: bool, threads: int) -> Iterator[tuple[Job, list[Job]]]:
 def main() -> None:
     """Measure and report."""
     options = measure.parser(__doc__).parse_args()
-    torch.set_num_threads(options.threads)
+    prepare_machine(Machine(device="cpu", dtype="float32", threads=options.threads))
     repetitions = 1 if options.quick else 3
     results: list[measure.Result] = []
     for known, others in kinds(options.quick, options.threads):

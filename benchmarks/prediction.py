@@ -17,7 +17,7 @@ from abstractor.ar.inputs import tokenise
 from abstractor.ar.model import answer_logits
 from abstractor.batching import by_budget
 from abstractor.params import Params
-from abstractor.runs import Inference
+from abstractor.runs import Inference, Machine, prepare_machine
 from abstractor.sc import inputs
 from abstractor.sc.layout import Layout, probabilities
 from abstractor.sc.model import build, load_tokenizer
@@ -142,7 +142,7 @@ def scenes(quick: bool, threads: int) -> Iterator[tuple[Model, str]]:
 def main() -> None:
     """Measure and report."""
     options = measure.parser(__doc__).parse_args()
-    torch.set_num_threads(options.threads)
+    prepare_machine(Machine(device="cpu", dtype="float32", threads=options.threads))
     with torch.inference_mode():
         results = [
             compare(model, name, 1 if options.quick else 3) for model, name in scenes(options.quick, options.threads)

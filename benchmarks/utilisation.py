@@ -23,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from abstractor import accounting
 from abstractor.accounting import Shape
 from abstractor.batching import by_budget
+from abstractor.runs import Machine, prepare_machine
 
 GOALS = {"scoring": 0.75, "training": 0.60}
 PARTS = {
@@ -167,7 +168,7 @@ def jobs(quick: bool, threads: int) -> Iterator[Job]:
 def main() -> None:
     """Measure and report."""
     options = measure.parser(__doc__).parse_args()
-    torch.set_num_threads(options.threads)
+    prepare_machine(Machine(device="cpu", dtype="float32", threads=options.threads))
     repetitions = 1 if options.quick else 5
     results = [result(job, repetitions) for job in jobs(options.quick, options.threads)]
     measure.report("utilisation", results, dtype="float32", threads=options.threads)

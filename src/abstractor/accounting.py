@@ -6,6 +6,7 @@ what an implementation does twice. T tokens, A attended pairs (query, key), H po
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +80,7 @@ class Shape:
         kind: Any = AutoModelForCausalLM if head else AutoModel
         try:
             with torch.device("meta"):
-                model = kind.from_config(config, attn_implementation="eager")
+                model = kind.from_config(deepcopy(config))  # a model may change the config that it is built from
         except ValueError:
             raise AccountingError(
                 f"model type {config.model_type}: transformers builds no {'language model' if head else 'backbone'} "

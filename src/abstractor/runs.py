@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Folds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2)]
 
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+"""Options of glibc's mallopt (malloc.h)."""
+
 _PACKAGES = ("torch", "transformers", "peft", "datasets", "accelerate", "numpy", "pandas", "safetensors")
 
 
@@ -91,10 +94,28 @@ def prepare_machine(machine: Machine) -> Compute:
     # A debugging aid that costs 5 % of a training step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     compute = choose(machine)
+    if compute.device.type == "cpu":
+        _keep_freed_memory()
     print(f"computing on {compute.reason}")
     if isinstance(machine, Inference) and machine.memory_gb is not None:
         _cap_memory(compute, machine.memory_gb)
     return compute
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep what tensors leave for the next ones.
+
+    By default it gives large pieces back to the kernel, which maps and clears them anew for every layer: a sixth of
+    the time of scoring with a language model, a tenth of training a classifier (docs/benchmarks.md).
+    """
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return  # another C library than glibc
+    for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**26)):
+        mallopt(option, value)
 
 
 def _cap_memory(compute: Compute, gigabytes: float) -> None:

@@ -96,6 +96,15 @@ def test_recomputation_is_one_more_forward_pass() -> None:
     assert twice - accounting.lora_step_flops(shape, 10, 55, 0, 4, []) == forward
 
 
+def test_counting_leaves_the_config_of_a_running_model_alone() -> None:
+    model = AutoModelForCausalLM.from_config(config("llama"), attn_implementation="sdpa")
+    before = model.config.to_dict()
+    Shape.of(model.config)
+
+    assert model.config._attn_implementation == "sdpa"
+    assert model.config.to_dict() == before
+
+
 def test_areas_written_out() -> None:
     assert accounting.causal_area(4) == 1 + 2 + 3 + 4
     assert accounting.full_area(4) == 16

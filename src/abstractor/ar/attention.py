@@ -3,7 +3,7 @@
 Under a dense mask every token of a packed row is scored against all L tokens of the row, though a question sees the
 prefix and itself only. Here the prefix attends to itself causally, and each question to the prefix and to itself.
 
-Shapes: R rows, Q questions, L = P + T tokens: P of the padded prefix, T of all questions; S of the longest question;
+Shapes: R rows, Q questions, L = P + T tokens: P of the padded prefix, T of questions; S of the longest question;
 H heads, of which K carry keys and values; D numbers a head.
 
 CPU: the two parts of what a question sees are scored apart and merged by their log-sum-exp,
@@ -15,6 +15,7 @@ merged output and log-sum-exp, the kernel's own backward pass yields the exact g
 Elsewhere the keys of the prefix are copied beside those of each question, and plain SDPA runs over both.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,55 +33,90 @@ EXACT_FOR = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 
 
 @dataclass(frozen=True)
+class Block:
+    """Questions of similar length, each in a row of its own, padded to the longest of them."""
+
+    questions: int
+    """Q of the block."""
+    tokens: Tensor
+    """(T,) int64: its question tokens, counted from P."""
+    spread: Tensor
+    """(Q * S,) int64: the question token in each place of the padded questions."""
+    places: Tensor
+    """(T,) int64: the place of each of `tokens`."""
+
+    def apart(self, states: Tensor) -> Tensor:
+        """(R, H, T of the batch, ..) -> (R * Q, H, S, ..): every question in a row, padded with its last token.
+
+        Repeating a token keeps its log-sum-exp fit for its scores, so that nothing overflows in the gradient.
+        """
+        return self._fold(states.transpose(1, 2).index_select(1, self.spread))
+
+    def apart_once(self, states: Tensor) -> Tensor:
+        """`apart`, but padded with zeros: a gradient must count once."""
+        tokens = states.transpose(1, 2).index_select(1, self.tokens)
+        padded = tokens.new_zeros(len(tokens), len(self.spread), *tokens.shape[2:])
+        return self._fold(padded.index_copy_(1, self.places, tokens))
+
+    def back(self, states: Tensor) -> Tensor:
+        """(R * Q, H, S, ..) -> (R, T, H, ..): the states of `tokens`."""
+        tokens = states.transpose(1, 2)
+        return tokens.reshape(-1, len(self.spread), *tokens.shape[2:]).index_select(1, self.places)
+
+    def _fold(self, padded: Tensor) -> Tensor:
+        return padded.reshape(-1, len(self.spread) // self.questions, *padded.shape[2:]).transpose(1, 2)
+
+
+@dataclass(frozen=True)
 class Grouping:
     """Where the questions of a packed batch lie; the same in every row."""
 
     prefix: int
     """P."""
-    questions: int
-    """Q."""
     ragged: bool
     """Whether the prefixes differ in length, so that some of P is padding."""
-    spread: Tensor
-    """(Q * S,) int64: the question token, counted from P, in each place of the questions padded to S."""
-    places: Tensor
-    """(T,) int64: the place of each question token."""
+    blocks: tuple[Block, ...]
+    """All questions, the short ones apart from the long ones."""
+    order: Tensor
+    """(T,) int64: where each question token stands among the tokens of all blocks."""
 
     @classmethod
     def of(cls, batch: Batch) -> "Grouping":
         """The grouping of a packed batch, on its device."""
-        lengths = torch.tensor(batch.suffix_lengths)
-        ends = lengths.cumsum(0)
-        step = torch.arange(int(lengths.max()))
-        # Padding repeats the last token: its log-sum-exp fits its scores, so that nothing overflows in the gradient.
-        spread = torch.minimum((ends - lengths)[:, None] + step, ends[:, None] - 1)
+        lengths, device = torch.tensor(batch.suffix_lengths), batch.input_ids.device
+        blocks = tuple(_block(lengths, questions, device) for questions in _cut(lengths))
         prefix = batch.input_ids.shape[1] - int(lengths.sum())
-        device = batch.input_ids.device
-        return cls(
-            prefix=prefix,
-            questions=len(lengths),
-            ragged=min(batch.prefix_lengths) < prefix,
-            spread=spread.flatten().to(device),
-            places=(step < lengths[:, None]).flatten().nonzero().flatten().to(device),
-        )
+        order = torch.cat([block.tokens for block in blocks]).argsort()
+        return cls(prefix, min(batch.prefix_lengths) < prefix, blocks, order)
 
-    def apart(self, states: Tensor) -> Tensor:
-        """(R, H, T, ..) -> (R * Q, H, S, ..): every question in a row of its own, padded with its last token."""
-        return self._fold(states.transpose(1, 2).index_select(1, self.spread))
+    def each(self, run: Callable[[Block], Sequence[Tensor]]) -> list[Tensor]:
+        """What `run` makes of each block, (R * Q, H, S, ..), as states of all question tokens, (R, H, T, ..)."""
+        results = [[block.back(states) for states in run(block)] for block in self.blocks]
+        return [torch.cat(parts, dim=1)[:, self.order].transpose(1, 2) for parts in zip(*results, strict=True)]
 
-    def apart_once(self, states: Tensor) -> Tensor:
-        """`apart`, but padded with zeros: a gradient must count once."""
-        tokens = states.transpose(1, 2)
-        padded = tokens.new_zeros(len(tokens), len(self.spread), *tokens.shape[2:])
-        return self._fold(padded.index_copy_(1, self.places, tokens))
 
-    def together(self, states: Tensor) -> Tensor:
-        """(R * Q, H, S, ..) -> (R, H, T, ..): the inverse of `apart`."""
-        tokens = states.transpose(1, 2)
-        return tokens.reshape(-1, len(self.spread), *tokens.shape[2:]).index_select(1, self.places).transpose(1, 2)
+def _cut(lengths: Tensor) -> list[Tensor]:
+    """The questions in at most two blocks with the least padding: a few list many answers, most are short."""
+    by_length = lengths.argsort(stable=True)
+    ordered = lengths[by_length]
+    count = torch.arange(1, len(lengths) + 1)
+    padded = count * ordered + (len(lengths) - count) * ordered[-1]
+    first = len(padded) - int(padded.flip(0).argmin())  # of equal cuts the last: one block where two save nothing
+    return [part.sort().values for part in (by_length[:first], by_length[first:]) if len(part)]
 
-    def _fold(self, padded: Tensor) -> Tensor:
-        return padded.reshape(-1, len(self.spread) // self.questions, *padded.shape[2:]).transpose(1, 2)
+
+def _block(lengths: Tensor, questions: Tensor, device: torch.device) -> Block:
+    ends = lengths.cumsum(0)[questions]
+    own = lengths[questions]
+    step = torch.arange(int(own.max()))
+    real = step < own[:, None]
+    spread = torch.minimum((ends - own)[:, None] + step, ends[:, None] - 1)
+    return Block(
+        questions=len(questions),
+        tokens=spread[real].to(device),
+        spread=spread.flatten().to(device),
+        places=real.flatten().nonzero().flatten().to(device),
+    )
 
 
 def is_exact(config: Any, batch: Batch) -> bool:
@@ -190,8 +226,8 @@ class Merged(torch.autograd.Function):
         """
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         before, lse_before = flash(query, k_prefix, v_prefix, attn_mask=mask, scale=scaling)
-        own, lse_own = map(
-            grouping.together, flash(*map(grouping.apart, (query, k_own, v_own)), 0.0, True, scale=scaling)
+        own, lse_own = grouping.each(
+            lambda block: flash(*map(block.apart, (query, k_own, v_own)), 0.0, True, scale=scaling)
         )
         weight = torch.sigmoid(lse_own - lse_before)[..., None].to(own.dtype)
         output = torch.lerp(before, own, weight)
@@ -209,8 +245,15 @@ class Merged(torch.autograd.Function):
         of_query, *of_prefix = flash(
             gradient, query, k_prefix, v_prefix, output, lse, 0.0, False, attn_mask=mask, scale=scaling
         )
-        apart = [grouping.apart_once(gradient), *map(grouping.apart, (query, k_own, v_own, output, lse))]
-        of_asking, *of_own = map(grouping.together, flash(*apart, 0.0, True, scale=scaling))
+        of_asking, *of_own = grouping.each(
+            lambda block: flash(
+                block.apart_once(gradient),
+                *map(block.apart, (query, k_own, v_own, output, lse)),
+                0.0,
+                True,
+                scale=scaling,
+            )
+        )
         return of_query + of_asking, *of_prefix, *of_own, None, None, None
 
 
@@ -228,24 +271,28 @@ def joined(
 
     Heads that share keys stand below one another as further queries, so that keys are copied once a question.
     """
+    heads = k_prefix.shape[1]
 
-    def beside(prefix: Tensor, own: Tensor) -> Tensor:
-        copies = prefix[:, None].expand(-1, grouping.questions, -1, -1, -1).flatten(0, 1)
-        return torch.cat([copies, grouping.apart(own)], dim=2)
+    def run(block: Block) -> list[Tensor]:
+        def beside(prefix: Tensor, own: Tensor) -> Tensor:
+            copies = prefix[:, None].expand(-1, block.questions, -1, -1, -1).flatten(0, 1)
+            return torch.cat([copies, block.apart(own)], dim=2)
 
-    apart = grouping.apart(query)
-    heads, length = k_prefix.shape[1], apart.shape[2]
-    seen = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()
-    seen = nn.functional.pad(seen, (grouping.prefix, 0), value=True)[None, None]
-    allowed = additive(seen, query.dtype)
-    if mask is not None:
-        padding = nn.functional.pad(mask.to(query.dtype), (0, length))
-        allowed = torch.minimum(allowed, padding).repeat_interleave(grouping.questions, dim=0)
-    output = scaled_dot_product_attention(
-        apart.reshape(len(apart), heads, -1, apart.shape[3]),
-        beside(k_prefix, k_own),
-        beside(v_prefix, v_own),
-        attn_mask=allowed.repeat(1, 1, apart.shape[1] // heads, 1),
-        scale=scaling,
-    )
-    return grouping.together(output.reshape(apart.shape))
+        apart = block.apart(query)
+        length = apart.shape[2]
+        seen = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()
+        seen = nn.functional.pad(seen, (grouping.prefix, 0), value=True)[None, None]
+        allowed = additive(seen, query.dtype)
+        if mask is not None:
+            padding = nn.functional.pad(mask.to(query.dtype), (0, length))
+            allowed = torch.minimum(allowed, padding).repeat_interleave(block.questions, dim=0)
+        output = scaled_dot_product_attention(
+            apart.reshape(len(apart), heads, -1, apart.shape[3]),
+            beside(k_prefix, k_own),
+            beside(v_prefix, v_own),
+            attn_mask=allowed.repeat(1, 1, apart.shape[1] // heads, 1),
+            scale=scaling,
+        )
+        return [output.reshape(apart.shape)]
+
+    return grouping.each(run)[0]

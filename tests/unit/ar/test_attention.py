@@ -167,11 +167,25 @@ def test_a_window_as_long_as_the_longest_prompt_is_no_obstacle() -> None:
     assert not is_exact(config, replace(batch, packed=False))
 
 
-def test_questions_apart_and_together_again() -> None:
-    grouping = Grouping.of(pack([[1, 2]], [[7, 8], [9], [5, 6]]))
-    tokens = torch.arange(5.0).view(1, 1, 5)
+def test_questions_apart_and_back_again() -> None:
+    grouping = Grouping.of(pack([[1, 2]], [[7, 8], [9], [5, 6, 4, 3]]))
+    tokens = torch.arange(7.0).view(1, 1, 7)
+    short, long = grouping.blocks
 
-    assert (grouping.prefix, grouping.questions, grouping.ragged) == (2, 3, False)
-    assert grouping.apart(tokens)[:, 0].tolist() == [[0, 1], [2, 2], [3, 4]]
-    assert grouping.apart_once(tokens)[:, 0].tolist() == [[0, 1], [2, 0], [3, 4]]
-    assert torch.equal(grouping.together(grouping.apart(tokens)), tokens)
+    assert (grouping.prefix, grouping.ragged) == (2, False)
+    assert (short.questions, long.questions) == (2, 1)
+    assert short.apart(tokens)[:, 0].tolist() == [[0, 1], [2, 2]]
+    assert short.apart_once(tokens)[:, 0].tolist() == [[0, 1], [2, 0]]
+    assert long.apart(tokens)[:, 0].tolist() == [[3, 4, 5, 6]]
+    assert torch.equal(grouping.each(lambda block: [block.apart(tokens)])[0], tokens)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "blocks"),
+    [([5], [[0]]), ([4, 4, 4], [[0, 1, 2]]), ([3, 20, 2, 19, 4], [[0, 2, 4], [1, 3]]), ([9, 1, 1], [[1, 2], [0]])],
+)
+def test_short_questions_are_apart_from_long_ones(lengths: list[int], blocks: list[list[int]]) -> None:
+    grouping = Grouping.of(pack([[1]], [[7] * length for length in lengths]))
+    owner = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+
+    assert [owner[block.tokens].unique().tolist() for block in grouping.blocks] == blocks
