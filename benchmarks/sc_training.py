@@ -161,11 +161,12 @@ def compare(setup: Setup, name: str, repetitions: int) -> Iterator[measure.Resul
     model, optimizer = learner(setup)
     epoch(setup._replace(items=setup.items[:8], lengths=setup.lengths[:8]), model, optimizer, OURS)
     seconds = measure.in_turn({way: partial(epoch, setup, model, optimizer, way) for way in WAYS}, repetitions)
+    cases, dtype, size = len(setup.items), setup.compute.dtype, setup.params.batch_size
     tokens = f"{min(setup.lengths)} to {max(setup.lengths)} tokens, mean {sum(setup.lengths) / len(setup.lengths):.0f}"
     for way, goal in GOALS.items():
         yield measure.Result(
             what=f"SC training, {OURS}, against {way}",
-            sizes=f"{name}, {setup.compute.dtype}: {len(setup.items)} cases of {tokens}, steps of {setup.params.batch_size}",
+            sizes=f"{name}, {dtype}: {cases} cases of {tokens}, steps of {size}",
             ratio=measure.ratio(seconds, OURS, way),
             goal=goal,
             same_answer=differences[way] <= TOLERANCE,
