@@ -105,8 +105,8 @@ def prepare_machine(machine: Machine) -> Compute:
 def _keep_freed_memory() -> None:
     """Have the C library keep what tensors leave for the next ones.
 
-    By default it gives large pieces back to the kernel, which maps and clears them anew for every layer: a sixth of
-    the time of scoring with a language model, a tenth of training a classifier (docs/benchmarks.md).
+    By default it gives large pieces back to the kernel, which maps and clears them anew for every layer: about a
+    tenth of the time, of scoring with a language model as of training a classifier.
     """
     import ctypes
 
