@@ -13,6 +13,11 @@ def cost(length: int) -> float:
     return length * (1 + length / MASK_TOKENS)
 
 
+def alignment(device: str) -> int:
+    """What row lengths are rounded up to: CUDA's attention kernels want key lengths in steps of 8."""
+    return 8 if device == "cuda" else 1
+
+
 def by_budget(lengths: Sequence[int], budget: float) -> list[list[int]]:
     """Group rows, longest first, so that a group padded to its longest row costs at most `budget` tokens.
 

@@ -11,7 +11,7 @@ import torch
 from abstractor.ar.packing import Batch, pack, separate
 from abstractor.ar.params import ArModel
 from abstractor.ar.prompts import Prompts, option_indices
-from abstractor.batching import by_budget
+from abstractor.batching import alignment, by_budget
 from abstractor.codebook import Codebook
 from abstractor.runs import Compute
 
@@ -80,9 +80,9 @@ class Batcher:
 
     @classmethod
     def of(cls, params: ArModel, prompts: Prompts, tokenizer: Any, budget: int, compute: Compute) -> "Batcher":
-        """The layout of a model; aligned rows on CUDA, whose attention kernels want key lengths in steps of 8."""
+        """The layout of a model."""
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-        return cls(prompts, params.layout == "packed", pad or 0, budget, 8 if compute.device.type == "cuda" else 1)
+        return cls(prompts, params.layout == "packed", pad or 0, budget, alignment(compute.device.type))
 
     def lengths(self, prefixes: Sequence[Sequence[int]]) -> list[int]:
         """Tokens of each case's longest row."""

@@ -98,7 +98,7 @@ def code_indices(codebook: Codebook, labels: pd.DataFrame, uids: pd.Index) -> np
 
 
 def collator(
-    builder: RowBuilder, budget: int, copies: int, swap: float, seed: int
+    builder: RowBuilder, budget: int, copies: int, swap: float, seed: int, multiple: int = 1
 ) -> Callable[[list[Any]], list[dict[str, Any]]]:
     """What makes the micro-batches of a list of cases.
 
@@ -108,6 +108,7 @@ def collator(
         copies: forward passes a case (2 with R-Drop): they share a batch, so they count.
         swap: probability of swapped narratives.
         seed: of the swaps.
+        multiple: see `micro_batch`.
     """
     generator = np.random.default_rng(seed)
 
@@ -117,27 +118,28 @@ def collator(
         weight = copies * max(map(len, rows))
         groups = by_budget(lengths, budget / weight)
         return [
-            micro_batch([rows[n] for n in group], [items[n]["labels"] for n in group], builder.special.pad)
+            micro_batch([rows[n] for n in group], [items[n]["labels"] for n in group], builder.special.pad, multiple)
             for group in groups
         ]
 
     return collate
 
 
-def micro_batch(cases: list[list[list[int]]], labels: list[list[int]], pad: int) -> dict[str, Any]:
+def micro_batch(cases: list[list[list[int]]], labels: list[list[int]], pad: int, multiple: int = 1) -> dict[str, Any]:
     """Pad rows to the longest.
 
     Args:
         cases: rows of each case.
         labels: (B, V) indices.
         pad: token of the padding.
+        multiple: L is rounded up to it (see `batching.alignment`).
 
     Returns:
         `input_ids`, `attention_mask` (R, L); `case` and `slot` (R,): whose row it is and its place there;
         `labels` (B, V).
     """
     rows = [row for case in cases for row in case]
-    length = max(map(len, rows))
+    length = -(-max(map(len, rows)) // multiple) * multiple
     return {
         "input_ids": torch.tensor([row + [pad] * (length - len(row)) for row in rows]),
         "attention_mask": torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows]),

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from abstractor.batching import alignment
 from abstractor.codebook import Codebook
 from abstractor.runs import Compute, to_device
 from abstractor.sc import inputs
@@ -29,7 +30,7 @@ def driver(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int
     model.to(compute.device)
     tokenizer = load_tokenizer(reading.backbone)
     builder = inputs.RowBuilder(tokenizer, codebook, reading.form, reading.max_tokens)
-    layout = Layout.of(codebook)
+    layout, multiple = Layout.of(codebook), alignment(compute.device.type)
 
     def read(cases: pd.DataFrame) -> Part:
         items = inputs.tokenise(tokenizer, codebook, cases, None)
@@ -37,7 +38,9 @@ def driver(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int
         labels = items["labels"]
 
         def score(group: list[int]) -> np.ndarray:
-            batch = inputs.micro_batch([rows[n] for n in group], [labels[n] for n in group], builder.special.pad)
+            batch = inputs.micro_batch(
+                [rows[n] for n in group], [labels[n] for n in group], builder.special.pad, multiple
+            )
             del batch["labels"]
             return probabilities(layout, model(**to_device(batch, compute))).cpu().numpy()
 

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from abstractor.batching import alignment
 from abstractor.codebook import Codebook
 from abstractor.folds import stratified_slice
 from abstractor.runs import Compute, derive_seed
@@ -47,7 +48,8 @@ def train(
     tokenizer = load_tokenizer(params.backbone)
     builder = inputs.RowBuilder(tokenizer, codebook, form, params.max_tokens)
     order_seed = derive_seed(*seed_of, params.seed, "order")
-    data = _data(params, rdrop, codebook, tokenizer, builder, cases, labels, order_seed)
+    multiple = alignment(compute.device.type)
+    data = _data(params, rdrop, codebook, tokenizer, builder, cases, labels, order_seed, multiple)
     targets = torch.tensor(inputs.code_indices(codebook, labels, cases.index))
     return fit(
         lambda _: build(params, len(codebook.columns), compute.dtype),
@@ -110,13 +112,14 @@ def _data(
     cases: pd.DataFrame,
     labels: pd.DataFrame,
     seed: int,
+    multiple: int,
 ) -> Data:
     held = stratified_slice(codebook, labels, max(1, len(cases) // 10), seed) if params.early_stopping else pd.Index([])
     training = inputs.tokenise(tokenizer, codebook, cases[~cases.index.isin(held)], labels)
     lengths = [max(map(len, builder.rows(narratives))) for narratives in training["narratives"]]
-    collate = inputs.collator(builder, params.micro_tokens, 1 if rdrop == 0 else 2, params.swap, seed)
+    collate = inputs.collator(builder, params.micro_tokens, 1 if rdrop == 0 else 2, params.swap, seed, multiple)
     validation = None
     if len(held):
-        unswapped = inputs.collator(builder, params.micro_tokens, 1, 0.0, seed)
+        unswapped = inputs.collator(builder, params.micro_tokens, 1, 0.0, seed, multiple)
         validation = unswapped(list(inputs.tokenise(tokenizer, codebook, cases.loc[held], labels)))
     return Data(training, lengths, collate, validation)

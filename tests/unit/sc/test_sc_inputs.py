@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from abstractor.batching import alignment
 from abstractor.codebook import Codebook
 from abstractor.sc.inputs import RowBuilder, code_indices, collator, micro_batch, tokenise
 from abstractor.sc.model import load_tokenizer
@@ -68,3 +69,12 @@ def test_collator_keeps_to_its_budget_and_loses_no_case(tokenizer: object, codeb
     assert len(batches) < 5
     # Twice the passes, half the cases a batch.
     assert len(collator(builder, 120, 2, 0.0, 0)(items)) > len(batches)
+
+
+def test_rows_are_padded_to_what_cuda_wants() -> None:
+    batch = micro_batch([[[5, 6]], [[7], [8, 9, 10]]], [[0], [1]], pad=1, multiple=alignment("cuda"))
+
+    assert batch["input_ids"].shape == (3, 8)
+    assert batch["input_ids"][2].tolist() == [8, 9, 10, 1, 1, 1, 1, 1]
+    assert batch["attention_mask"].sum(dim=1).tolist() == [2, 1, 3]
+    assert alignment("cpu") == 1
