@@ -1,6 +1,7 @@
 """Brings the predictions of all models and folds together, and refuses to go on without one that params call for."""
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from abstractor.files import replaced
 from abstractor.members import Members
 from abstractor.predictions import PredictionsError
 
-_PART = 10_000
+_PART = 2_000
 """Cases of a model gathered at a time."""
 
 
@@ -35,20 +36,18 @@ def new_cases(path: Path, folder: Path, members: Members, codebook: Codebook) ->
     Raises:
         PredictionsError: a table is missing, or two do not hold the same cases.
     """
-    uids = None
-    for name in members.names:
-        for fold in members.folds:
-            found = predictions.read_uids(_find(folder, members, name, fold, "infer_t4"))
-            uids = found if uids is None else uids
-            same_cases(uids, found, f"{folder / name / str(fold)}.parquet", f"infer_t4_{members.kind(name)}")
+    paths = {name: [_find(folder, members, name, fold, "infer_t4") for fold in members.folds] for name in members.names}
+    reference = paths[members.names[0]][0]
     columns = [(column, pa.float32()) for column in codebook.columns]
     schema = pa.schema([("model", pa.string()), ("uid", pa.string()), *columns])
     with replaced(path) as partial, pq.ParquetWriter(partial, schema) as writer:
         for name in sorted(members.names):
-            for mean in _means([folder / name / f"{fold}.parquet" for fold in members.folds], codebook):
+            cases = 0
+            for mean in _means(reference, paths[name], codebook, f"infer_t4_{members.kind(name)}"):
                 rows = mean.reset_index().assign(model=name)
                 writer.write_table(pa.Table.from_pandas(rows, schema, preserve_index=False))
-    return 0 if uids is None else len(uids)
+                cases += len(mean)
+    return cases
 
 
 def out_of_fold(folder: Path, members: Members, folds: pd.Series, codebook: Codebook) -> dict[str, pd.DataFrame]:
@@ -102,11 +101,17 @@ def same_cases(expected: pd.Index, found: pd.Index, name: str, stage: str) -> No
         )
 
 
-def _means(paths: list[Path], codebook: Codebook) -> Iterator[pd.DataFrame]:
-    """Part by part, the mean of tables of the same cases; every table is sorted by uid."""
-    for tables in zip(*(predictions.read_parts(path, codebook, _PART) for path in paths), strict=True):
+def _means(reference: Path, paths: list[Path], codebook: Codebook, stage: str) -> Iterator[pd.DataFrame]:
+    """Part by part, the mean of tables that hold the cases of `reference`, in its order."""
+    streams = [predictions.read_parts(path, codebook, _PART) for path in (reference, *paths)]
+    for parts in zip_longest(*streams):
+        known, *tables = parts
+        if any(table is None or known is None or not table.index.equals(known.index) for table in tables):
+            for path in paths:
+                same_cases(predictions.read_uids(reference), predictions.read_uids(path), str(path), stage)
+            raise PredictionsError(f"{reference.parent.parent}: tables of other orders; run stage {stage} again")
         mean = np.mean([table.to_numpy(np.float64) for table in tables], axis=0)
-        yield predictions.table(codebook, tables[0].index.tolist(), mean)
+        yield predictions.table(codebook, known.index.tolist(), mean)
 
 
 def _find(folder: Path, members: Members, name: str, fold: int, stage: str) -> Path:
