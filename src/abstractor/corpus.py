@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from abstractor import rowgroups
 from abstractor.codebook import Codebook
 from abstractor.errors import UserError
 from abstractor.files import replaced
@@ -121,8 +122,8 @@ def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
 
 def _batches(path: Path, file: pq.ParquetFile, size: int) -> Iterator[pd.DataFrame]:
     try:
-        for batch in file.iter_batches(size):
-            yield batch.to_pandas().set_index("uid")
+        for rows in rowgroups.frames(file, size):
+            yield rows.set_index("uid")
     except (OSError, pa.ArrowException):
         raise _unreadable(path) from None
 

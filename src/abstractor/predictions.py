@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from abstractor import rowgroups
 from abstractor.codebook import Codebook
 from abstractor.errors import UserError
 from abstractor.files import replaced
@@ -119,8 +120,8 @@ def read_parts(path: Path, codebook: Codebook, size: int) -> Iterator[pd.DataFra
     """A table part by part, `size` cases each, the last one fewer; raises as `read` does."""
     file = _opened(path)
     try:
-        for batch in file.iter_batches(size):
-            frame = batch.to_pandas().set_index("uid")
+        for rows in rowgroups.frames(file, size):
+            frame = rows.set_index("uid")
             check(codebook, frame, str(path))
             yield frame
     except (OSError, KeyError, pa.ArrowException):
