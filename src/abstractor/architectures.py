@@ -50,14 +50,21 @@ _DISENTANGLED = Rule(
     reason="transformers has no other code for its relative positions",
     refused={"sdpa": "has no code for the relative positions"},
 )
+_SPARSE = Rule(
+    attention="eager",
+    reason="transformers has its own code for its sparse attention",
+    refused={"sdpa": "has no code for the sparse attention"},
+)
 _GEMMA3 = Rule(float16="its activations go beyond the largest float16, 65,504")  # transformers#39972
 
 RULES: Mapping[str, Rule] = {
+    "big_bird": _SPARSE,
     "deberta": _DISENTANGLED,
     "deberta-v2": _DISENTANGLED,
     "gemma2": _SOFT_CAPPED,
     "gemma3": _GEMMA3,
     "gemma3_text": _GEMMA3,
+    "longformer": _SPARSE,
     "qwen2": Rule(refused_in_float16={"eager": "overflows to NaN"}),  # transformers#33317
 }
 """Model type -> what is known; the others follow `Rule()`."""

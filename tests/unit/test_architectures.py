@@ -18,6 +18,8 @@ def config(kind: str, **changes: Any) -> Any:
     [
         ("bert", "auto", torch.float16, "sdpa"),
         ("deberta-v2", "auto", torch.float16, "eager"),
+        ("longformer", "auto", torch.float16, "eager"),
+        ("big_bird", "auto", torch.bfloat16, "eager"),
         ("llama", "auto", torch.float32, "sdpa"),
         ("llama", "eager", torch.float16, "eager"),
         ("gemma2", "auto", torch.float16, "eager"),
@@ -35,6 +37,7 @@ def test_attention_follows_the_architecture(kind: str, asked: str, dtype: torch.
     [
         ("gemma2", "sdpa", "sdpa leaves out the soft-cap for gemma2; set it to auto or eager"),
         ("deberta-v2", "sdpa", "has no code for the relative positions"),
+        ("longformer", "sdpa", "has no code for the sparse attention"),
         ("qwen2", "eager", "eager overflows to NaN for qwen2 in float16; set it to auto or sdpa"),
         ("gemma3_text", "auto", "float16 is wrong for gemma3_text: .* set dtype to bfloat16"),
     ],

@@ -18,6 +18,7 @@ from abstractor.codebook import Codebook
 from abstractor.files import replaced, write_json
 from abstractor.pretrained import backbone_folder, tidy_adapter
 from abstractor.runs import RunError
+from abstractor.sc import families
 from abstractor.sc.params import ScModel
 
 _HEAD, _READING = "head.safetensors", "classifier.json"
@@ -69,7 +70,7 @@ class Classifier(nn.Module):
         Returns:
             (B, K). An empty narrative has no row and so no say.
         """
-        states = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        states = families.states(self.backbone, input_ids, attention_mask)
         row_logits = self.head(self.dropout(pool(states, attention_mask, self.pooling)))
         shape = (int(case.max()) + 1, int(slot.max()) + 1, row_logits.shape[1])
         logits = row_logits.new_full(shape, -torch.inf)
@@ -99,14 +100,12 @@ def build(params: ScModel, outputs: int, dtype: torch.dtype = torch.float32) -> 
         RunError: the backbone cannot read rows of `max_tokens`.
         ArchitectureError: the backbone cannot compute in `dtype`.
     """
-    backbone = backbone_folder(params.backbone)
-    config = AutoConfig.from_pretrained(backbone)
-    limit = getattr(config, "max_position_embeddings", None)
+    model = _pretrained(backbone_folder(params.backbone), params.max_tokens, dtype)
+    limit = families.longest_row(model)
     if limit is not None and params.max_tokens > limit:
         raise RunError(
             f"params.yaml: max_tokens: {params.backbone} reads {limit} tokens at most, found {params.max_tokens}"
         )
-    model = _pretrained(backbone, dtype)
     if params.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if params.lora is not None:
@@ -151,13 +150,16 @@ def load(folder: Path, codebook: Codebook, dtype: torch.dtype = torch.float32) -
     reading = Reading(**json.loads((folder / _READING).read_text(encoding="utf-8")))
     if reading.columns != list(codebook.columns):
         raise RunError(f"{folder} was trained for other variables than codebook {codebook.dataset}; train it again")
-    base = _pretrained(backbone_folder(reading.backbone) if reading.adapter else folder, dtype)
+    source = backbone_folder(reading.backbone) if reading.adapter else folder
+    base = _pretrained(source, reading.max_tokens, dtype)
     backbone = PeftModel.from_pretrained(base, folder) if reading.adapter else base
     model = Classifier(backbone, len(reading.columns), reading.pooling, 0.0)
     model.head.load_state_dict(load_file(folder / _HEAD))
     return model.eval(), reading
 
 
-def _pretrained(folder: Path, dtype: torch.dtype) -> Any:
-    attention = choose_attention(AutoConfig.from_pretrained(folder), "auto", dtype).name
-    return AutoModel.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
+def _pretrained(folder: Path, max_tokens: int, dtype: torch.dtype) -> Any:
+    config = AutoConfig.from_pretrained(folder)
+    families.configure(config, max_tokens)
+    attention = choose_attention(config, "auto", dtype).name
+    return AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, attn_implementation=attention)
