@@ -190,7 +190,7 @@ def main() -> None:
         book = replace(book, variables=book.variables[-6:])
     results = compare(book, *((200, 3) if options.quick else (4000, 13)))
     results.append(large(book, *((2000, 3) if options.quick else (100_000, 13))))
-    measure.report("ensemble", results, threads=options.threads)
+    measure.report("ensemble", results)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,6 @@ class Shape:
 
     parameters: int
     """All weights, tied ones once."""
-    embeddings: int
-    """Weights of the token embedding."""
     matrices: tuple[Matrix, ...]
     """Linear layers that every token passes; not the output head."""
     head: int
@@ -89,10 +87,8 @@ class Shape:
         output = model.get_output_embeddings() if head else None
         heads = config.num_attention_heads
         numbers = getattr(config, "head_dim", None) or config.hidden_size // heads
-        embeddings = model.get_input_embeddings().weight.numel()
         return cls(
             parameters=sum(weight.numel() for weight in model.parameters()),
-            embeddings=embeddings,
             matrices=_matrices(model, output),
             head=output.weight.numel() if output is not None else 0,
             layers=config.num_hidden_layers,

@@ -104,7 +104,7 @@ def _fitting(score: Callable[[list[int]], np.ndarray], group: list[int]) -> np.n
     """
     try:
         return score(group)
-    except (torch.OutOfMemoryError, RuntimeError) as error:
+    except RuntimeError as error:
         # A CPU's allocator has no exception of its own.
         if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
             raise

@@ -117,7 +117,7 @@ def test_weights_and_their_memory_written_out() -> None:
     matrices = 3 * (32 * 32 + 2 * 32 * 16 + 32 * 32 + 3 * 32 * 48)
 
     assert shape.matrix_weights == matrices
-    assert shape.head == shape.embeddings == 90 * 32
+    assert shape.head == 90 * 32
     assert shape.parameters == matrices + 90 * 32 + 7 * 32  # seven norms
     assert accounting.weight_bytes(shape, "float16") == 2 * shape.parameters
     assert accounting.weight_bytes(shape, "float16", "int8") == matrices + 2 * (shape.parameters - matrices)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from abstractor.architectures import choose_attention
+from abstractor.architectures import Rule, choose_attention, rule
 from abstractor.codebook import Codebook
 from abstractor.files import replaced, write_json
 from abstractor.pretrained import backbone_folder, tidy_adapter
@@ -161,5 +161,7 @@ def load(folder: Path, codebook: Codebook, dtype: torch.dtype = torch.float32) -
 def _pretrained(folder: Path, max_tokens: int, dtype: torch.dtype) -> Any:
     config = AutoConfig.from_pretrained(folder)
     families.configure(config, max_tokens)
-    attention = choose_attention(config, "auto", dtype).name
+    chosen = choose_attention(config, "auto", dtype).name
+    # A type that no rule names gets what transformers itself would take: not all have SDPA.
+    attention = chosen if rule(config) != Rule() else None
     return AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, attn_implementation=attention)
