@@ -34,7 +34,7 @@ def longest_row(backbone: Any) -> int | None:
     if not getattr(backbone.config, "position_biased_input", True):
         return None
     limit: int | None = getattr(backbone.config, "max_position_embeddings", None)
-    return limit
+    return limit if limit is not None and limit > 0 else None  # XLNet: -1
 
 
 def states(backbone: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
