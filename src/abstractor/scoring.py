@@ -68,7 +68,8 @@ class Driver:
         with tqdm(total=cases, desc=f"predict {name}", unit="case") as bar:
             for part in parts:
                 read = self._read(part)
-                result = np.empty((len(part), len(self._codebook.columns)), dtype=np.float32)
+                # Not a number until it is scored: a case left out is refused, not written with what memory held.
+                result = np.full((len(part), len(self._codebook.columns)), np.nan, dtype=np.float32)
                 with torch.inference_mode(), autocast(self._compute):
                     for group, probabilities in self._batches(read):
                         result[group] = probabilities

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
+from abstractor import scoring
 from abstractor.batching import cost
 from abstractor.codebook import Codebook, Variable
+from abstractor.predictions import PredictionsError
 from abstractor.runs import Compute
 from abstractor.scoring import Driver, Part, ScoringError
 
@@ -101,3 +103,10 @@ def test_a_single_case_that_does_not_fit_is_refused() -> None:
 def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
     with pytest.raises(RuntimeError, match="shape"):
         predicted(Model(room=20, fail=of_memory(RuntimeError("shape mismatch"))), 1000)
+
+
+def test_a_case_that_was_never_scored_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = scoring.by_budget
+    monkeypatch.setattr(scoring, "by_budget", lambda lengths, budget: whole(lengths, budget)[:-1])
+    with pytest.raises(PredictionsError):
+        predicted(Model(room=1000), 40)
