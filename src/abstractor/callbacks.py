@@ -1,5 +1,6 @@
 """What watches a training run: the collapse guard, the choice of the best epoch, the loss curve."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,18 @@ class CollapseGuard(TrainerCallback):  # type: ignore[misc]
         self.armed = self.armed or smoothed < _ARMED * self.constant_loss
         if self.armed and smoothed >= self.constant_loss:
             raise Collapsed(f"smoothed loss back at {smoothed:.3f}; a constant predictor has {self.constant_loss:.3f}")
+
+
+class EpochEnds(TrainerCallback):  # type: ignore[misc]
+    """Asks for an evaluation at the end of each epoch, since the Trainer takes all of them for one."""
+
+    def __init__(self, ends: Sequence[int]) -> None:
+        """`ends`: steps done at the end of each epoch."""
+        self.ends = frozenset(ends)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Evaluate now?"""
+        control.should_evaluate = state.global_step in self.ends
 
 
 class BestWeights(TrainerCallback):  # type: ignore[misc]

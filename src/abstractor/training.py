@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from abstractor.batching import Steps
-from abstractor.callbacks import BestWeights, Collapsed, CollapseGuard, Curve, Progress
+from abstractor.batching import Extra, Steps
+from abstractor.callbacks import BestWeights, Collapsed, CollapseGuard, Curve, EpochEnds, Progress
 from abstractor.files import replaced
 from abstractor.runs import Compute, RunError, autocast, to_device
 
@@ -63,6 +63,8 @@ class Data(NamedTuple):
     """Items of one optimiser step -> its micro-batches."""
     validation: list[Batch] | None
     """None: no early stopping, the last epoch's weights are kept."""
+    extra: Extra | None = None
+    """Cases of `training` that an epoch takes a share of, such as made ones."""
 
 
 class Outcome(NamedTuple):
@@ -175,12 +177,12 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
         scratch: Path,
     ) -> None:
         self.losses, self.data, self.schedule, self.compute, self.groups = losses, data, schedule, compute, groups
-        self.order_seed = order_seed
+        self.steps = Steps(data.lengths, schedule.batch_size, schedule.pool, order_seed, schedule.epochs, data.extra)
         self.guard, self.best = CollapseGuard(constant_loss), BestWeights(schedule.early_stopping)
         self.curve = Curve(scratch / "live")
         arguments = TrainingArguments(
             output_dir=str(scratch),
-            num_train_epochs=schedule.epochs,
+            num_train_epochs=1,  # for the Trainer: `steps` holds all epochs, which may differ in length
             learning_rate=schedule.learning_rate,
             lr_scheduler_type="linear",
             warmup_steps=schedule.warmup,
@@ -188,7 +190,7 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
             optim=_OPTIMIZERS[schedule.optimizer],
             use_cpu=compute.device.type == "cpu",
             fp16=compute.dtype == torch.float16,  # only for its gradient scaler
-            eval_strategy="no" if data.validation is None else "epoch",
+            eval_strategy="no",  # `EpochEnds` asks for it
             save_strategy="no",
             logging_strategy="steps",
             logging_steps=0.02,  # share of all steps: some fifty points a curve
@@ -198,14 +200,15 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
             seed=order_seed,
         )
         callbacks = [self.guard, self.curve, self.best, Progress()]
+        if data.validation is not None:
+            callbacks.append(EpochEnds(self.steps.ends))
         super().__init__(
             model=model, args=arguments, train_dataset=data.training, eval_dataset=data.training, callbacks=callbacks
         )
         self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        steps = Steps(self.data.lengths, self.schedule.batch_size, self.schedule.pool, self.order_seed)
-        return DataLoader(self.data.training, batch_sampler=steps, collate_fn=self.data.collate)
+        return DataLoader(self.data.training, batch_sampler=self.steps, collate_fn=self.data.collate)
 
     def create_optimizer(self, model: nn.Module | None = None) -> Any:
         kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)

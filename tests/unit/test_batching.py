@@ -2,7 +2,7 @@ from itertools import chain
 
 import numpy as np
 
-from abstractor.batching import MASK_TOKENS, Steps, by_budget, cost
+from abstractor.batching import MASK_TOKENS, Extra, Steps, by_budget, cost
 
 
 def test_groups_stay_in_the_budget_and_hold_every_row_once() -> None:
@@ -27,12 +27,30 @@ def test_the_mask_area_counts() -> None:
 
 
 def test_every_epoch_has_all_cases_in_another_order() -> None:
-    steps = Steps([1] * 10, batch_size=4, pool=2, seed=0)
-    first, second = list(steps), list(steps)
-    assert len(steps) == len(first) == 3
+    steps = Steps([1] * 10, batch_size=4, pool=2, seed=0, epochs=2)
+    first, second = list(steps)[:3], list(steps)[3:]
+    assert len(steps) == 6
+    assert steps.ends == [3, 6]
     assert first != second
     assert sorted(chain(*first)) == sorted(chain(*second)) == list(range(10))
     assert list(Steps([1] * 10, batch_size=4, pool=2, seed=0)) == first
+
+
+def test_an_epoch_takes_its_share_of_extra_cases_in_the_first_epochs_only() -> None:
+    steps = Steps([1] * 12, batch_size=4, pool=1, seed=0, epochs=3, extra=Extra([2, 3, 4, 5, 6, 7, 8, 9], 1.0, 2))
+    numbers = list(chain(*steps))
+    epochs = [numbers[:8], numbers[8:16], numbers[16:]]
+    assert steps.ends == [2, 4, 5]
+    for epoch in epochs:
+        assert {0, 1, 10, 11} <= set(epoch)
+        assert len(set(epoch)) == len(epoch)
+    assert set(epochs[0]) != set(epochs[1])
+    assert sorted(epochs[2]) == [0, 1, 10, 11]
+
+
+def test_extra_cases_never_stand_twice_in_an_epoch() -> None:
+    steps = Steps([1] * 5, batch_size=5, pool=1, seed=0, extra=Extra([4], 100.0))
+    assert sorted(chain(*steps)) == [0, 1, 2, 3, 4]
 
 
 def test_pools_bring_near_equal_lengths_together() -> None:
