@@ -1,6 +1,6 @@
 """Brings the predictions of all models and folds together, and refuses to go on without one that params call for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 
@@ -73,6 +73,32 @@ def out_of_fold(folder: Path, members: Members, folds: pd.Series, codebook: Code
         gathered[name] = pd.concat(tables).sort_index()
         same_cases(folds.index, gathered[name].index, f"{folder / name}", "prepare")
     return gathered
+
+
+def of_teachers(folder: Path, teachers: Mapping[str, str], cases: pd.Index, codebook: Codebook) -> pd.DataFrame:
+    """What the members of a round say of made cases: the mean of their probabilities, all of equal weight.
+
+    Weights fitted on out-of-fold predictions would have seen the labels of the fold that the students hold out.
+
+    Args:
+        folder: holds `<model>.parquet`.
+        teachers: model -> the stage that makes its table.
+        cases: uids to find.
+        codebook: gives the columns.
+
+    Returns:
+        A predictions table of `cases`.
+
+    Raises:
+        PredictionsError: a table is missing, or holds other cases.
+    """
+    tables = []
+    for name, stage in teachers.items():
+        path = folder / f"{name}.parquet"
+        table = predictions.read(path, codebook)
+        same_cases(cases, table.index, str(path), stage)
+        tables.append(table.to_numpy(np.float64))
+    return predictions.table(codebook, cases.sort_values().tolist(), np.mean(tables, axis=0))
 
 
 def read(path: Path, members: Members, codebook: Codebook) -> dict[str, pd.DataFrame]:

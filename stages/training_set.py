@@ -1,0 +1,33 @@
+"""Put together what each fold of a model learns from: python stages/training_set.py MODEL."""
+
+import argparse
+from pathlib import Path
+
+from abstractor import codebook, corpus, examples, folds, training_sets
+from abstractor.errors import run_script
+from abstractor.files import replaced
+from abstractor.params import Params
+
+
+def main() -> None:
+    """Write one table a fold, all or none."""
+    parser = argparse.ArgumentParser(description="Put together what each fold of a model learns from.")
+    parser.add_argument("model", metavar="MODEL", help="a key of `models` in params.yaml")
+    model = parser.parse_args().model
+
+    params = Params()
+    learns = params.get(f"models.{model}.learns", examples.Learns)
+    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
+    prepared = Path("data/prepared")
+    cases = corpus.read_prepared_cases(prepared / "cases.parquet", book)
+    labels = corpus.read_prepared_labels(prepared / "labels.parquet", book)
+    assignment = folds.read(prepared / "folds.parquet")
+    with replaced(Path("data/training") / model) as partial:
+        for fold in sorted(assignment.unique()):
+            found = training_sets.of_fold(book, learns, cases, labels, assignment, fold, Path("data/lessons"))
+            examples.write(partial / f"{fold}.parquet", book, found)
+            print(f"{model}/{fold}: {len(found.coded)} coded cases, {len(found.made)} made ones")
+
+
+if __name__ == "__main__":
+    run_script(main)
