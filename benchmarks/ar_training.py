@@ -17,11 +17,12 @@ from torch import Tensor
 
 from abstractor import accounting
 from abstractor.ar import adapters
-from abstractor.ar.inputs import Batcher
+from abstractor.ar.inputs import Batcher, option_targets
 from abstractor.ar.losses import cross_entropy
 from abstractor.ar.model import pick
-from abstractor.ar.prompts import UNCODED, Prompts, option_indices
+from abstractor.ar.prompts import Prompts
 from abstractor.ar.train import loss_function
+from abstractor.targets import of_labels
 from abstractor.training import decay_groups
 
 OURS, REFERENCE = "packed", "one prompt at a time"
@@ -35,35 +36,36 @@ class Task(NamedTuple):
     """Cases to learn from."""
 
     cases: ar_scoring.Cases
-    labels: Tensor
-    """(B, Q), places of the codes among the answers, or UNCODED."""
+    targets: Tensor
+    """(B, Q, O), of `option_targets`."""
 
     @classmethod
     def of(cls, corpus: measure.Corpus, prompts: Prompts) -> "Task":
         """Tokenise the cases of a corpus."""
         book = corpus.codebook
-        codes = corpus.labels.loc[corpus.cases.index, [variable.name for variable in book.variables]].to_numpy()
-        return cls(ar_scoring.Cases.of(corpus, prompts), torch.tensor(option_indices(book, codes)))
+        targets = of_labels(book, corpus.labels.loc[corpus.cases.index])
+        return cls(ar_scoring.Cases.of(corpus, prompts), torch.tensor(option_targets(book, targets)))
 
 
 def packed(setup: ar_scoring.Setup, batcher: Batcher, task: Task) -> None:
     """Gradients of the mean loss in this project's way, one backward pass a micro-batch."""
     losses = loss_function(setup.params, task.cases.answers)
     for group in batcher.groups(task.cases.prefixes):
-        batch = {"prompts": batcher.batch([task.cases.prefixes[n] for n in group]), "labels": task.labels[group]}
-        torch.autograd.backward(losses(setup.model, batch).total.sum() / len(task.labels))
+        batch = {"prompts": batcher.batch([task.cases.prefixes[n] for n in group]), "targets": task.targets[group]}
+        torch.autograd.backward(losses(setup.model, batch).total.sum() / len(task.targets))
 
 
 def one_at_a_time(setup: ar_scoring.Setup, task: Task) -> None:
     """The same gradients, one backward pass a case and coded question."""
     prefixes, suffixes, answers = task.cases
-    for prefix, labels in zip(prefixes, task.labels, strict=True):
-        coded = (labels != UNCODED).nonzero().flatten().tolist()
+    for prefix, targets in zip(prefixes, task.targets, strict=True):
+        coded = (~targets.isnan().any(dim=1)).nonzero().flatten().tolist()
         for question in coded:
             ids = torch.tensor([prefix + suffixes[question]])
             logits = pick(setup.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits, [answers[question]])
-            loss = cross_entropy(logits, labels[question].view(1, 1)).sum()
-            torch.autograd.backward(loss / (len(coded) * len(task.labels)))
+            target = targets[None, [question], : len(answers[question])]
+            loss = cross_entropy(logits.log_softmax(dim=2), target).sum()
+            torch.autograd.backward(loss / (len(coded) * len(task.targets)))
 
 
 def gradients(model: Any, run: Any) -> dict[str, Tensor]:

@@ -10,54 +10,78 @@ import torch
 
 from abstractor.ar.packing import Batch, pack, separate
 from abstractor.ar.params import ArModel
-from abstractor.ar.prompts import Prompts, option_indices
+from abstractor.ar.prompts import Prompts
 from abstractor.batching import alignment, by_budget
 from abstractor.codebook import Codebook
 from abstractor.runs import Compute
 
 
 def tokenise(
-    prompts: Prompts, codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame | None
+    prompts: Prompts,
+    codebook: Codebook,
+    cases: pd.DataFrame,
+    targets: pd.DataFrame | None = None,
+    rewritten: pd.DataFrame | None = None,
 ) -> datasets.Dataset:
     """Tokenise once, in memory.
 
     Args:
         prompts: of the model.
-        codebook: names the narrative columns and the codes.
+        codebook: names the narrative columns and the variables.
         cases: index uid.
-        labels: index uid, codes or -1; None for cases to predict.
+        targets: index uid, at least of `cases`; see `abstractor.targets`; None for cases to predict.
+        rewritten: index uid, paraphrased narratives of some cases.
 
     Returns:
-        A dataset in the order of `cases`: `prefix` and `swapped` (ids of the prefix with the reports in either order)
-        and `labels` (place of each variable's code among its answers, or -1).
+        A dataset in the order of `cases`. Without targets: `prefix` (ids). With targets, for training: `readings`, the
+        prefix with the reports in either order, and after these two that of the paraphrase, where there is one; and
+        `targets` (Q x O, see `option_targets`).
     """
-    names = [variable.name for variable in codebook.variables]
-    codes = np.full((len(cases), len(names)), -1) if labels is None else labels.loc[cases.index, names].to_numpy()
     reports = cases[list(codebook.narratives)].to_numpy().tolist()
-    return datasets.Dataset.from_dict(
-        {
-            "prefix": [prompts.prefix(case) for case in reports],
-            "swapped": [prompts.prefix(case, swapped=True) for case in reports],
-            "labels": option_indices(codebook, codes).tolist(),
-        }
-    )
+    if targets is None:
+        return datasets.Dataset.from_dict({"prefix": [prompts.prefix(case) for case in reports]})
+    others: dict[str, list[str]] = {}
+    if rewritten is not None:
+        others = dict(zip(rewritten.index, rewritten[list(codebook.narratives)].to_numpy().tolist(), strict=True))
+    readings = []
+    for uid, case in zip(cases.index, reports, strict=True):
+        texts = [case, others[uid]] if uid in others else [case]
+        readings.append([prompts.prefix(text, swapped=swapped) for text in texts for swapped in (False, True)])
+    asked = option_targets(codebook, targets.loc[cases.index]).tolist()
+    return datasets.Dataset.from_dict({"readings": readings, "targets": asked})
 
 
-def constant_loss(labels: np.ndarray) -> float:
-    """Mean loss of a predictor that knows the label shares only.
+def option_targets(codebook: Codebook, targets: pd.DataFrame) -> np.ndarray:
+    """Targets laid out by question: (cases, Q, O) float32.
+
+    A question's options stand in the order of `Prompts.answers`; where it has fewer than O, the rest is 0, and all of
+    it is NaN where it is not coded.
+    """
+    width = max(len(variable.codes) for variable in codebook.variables)
+    result = np.zeros((len(targets), len(codebook.variables), width), dtype=np.float32)
+    for number, variable in enumerate(codebook.variables):
+        given = targets[list(variable.columns)].to_numpy(np.float32)
+        if variable.kind == "binary":
+            given = np.concatenate([1 - given, given], axis=1)
+        result[:, number, : given.shape[1]] = given
+        result[np.isnan(given).any(axis=1), number] = np.nan
+    return result
+
+
+def constant_loss(targets: np.ndarray) -> float:
+    """Mean loss of a predictor that knows the shares of the options only.
 
     Args:
-        labels: (cases, questions), places of the codes or -1.
+        targets: (cases, Q, O) of `option_targets`.
 
     Returns:
-        Mean over cases of the mean over its coded questions of -log share, in nats.
+        Mean over cases of the mean over its coded questions of the cross entropy with the mean target, in nats.
     """
-    surprise = np.zeros(labels.shape)
-    for question, column in enumerate(labels.T):
-        coded = column >= 0
-        shares = np.bincount(column[coded], minlength=1) / max(coded.sum(), 1)
-        surprise[coded, question] = -np.log(shares[column[coded]])
-    return float((surprise.sum(axis=1) / (labels >= 0).sum(axis=1).clip(min=1)).mean())
+    coded = ~np.isnan(targets).any(axis=2)
+    known = np.where(coded[..., None], targets, 0.0)
+    shares = known.sum(axis=0) / coded.sum(axis=0).clip(min=1)[:, None]
+    surprise = -(known * np.log(shares, out=np.zeros_like(shares), where=shares > 0)).sum(axis=2)
+    return float((surprise.sum(axis=1) / coded.sum(axis=1).clip(min=1)).mean())
 
 
 class Batcher:
@@ -97,22 +121,31 @@ class Batcher:
         make = pack if self.packed else separate
         return make(prefixes, self.prompts.suffixes, self.pad, self.multiple)
 
-    def collator(self, copies: int, swap: float, seed: int) -> Callable[[list[Any]], list[dict[str, Any]]]:
+    def collator(
+        self, copies: int, swap: float = 0.0, rewrite: float = 0.0, seed: int = 0
+    ) -> Callable[[list[Any]], list[dict[str, Any]]]:
         """What makes the micro-batches of a list of cases.
 
         Args:
             copies: forward passes a case (2 with R-Drop); they share a batch.
             swap: probability of swapped reports.
-            seed: of the swaps.
+            rewrite: probability that a case with a paraphrase is read in it.
+            seed: of both.
         """
         generator = np.random.default_rng(seed)
 
+        def read(item: Any) -> list[int]:
+            swapped = swap > 0 and generator.random() < swap
+            other = len(item["readings"]) > 2 and generator.random() < rewrite
+            prefix: list[int] = item["readings"][2 * other + swapped]
+            return prefix
+
         def collate(items: list[Any]) -> list[dict[str, Any]]:
-            prefixes = [item["swapped" if swap > 0 and generator.random() < swap else "prefix"] for item in items]
+            prefixes = [read(item) for item in items]
             return [
                 {
                     "prompts": self.batch([prefixes[n] for n in group] * copies),
-                    "labels": torch.tensor([items[n]["labels"] for n in group]),
+                    "targets": torch.tensor([items[n]["targets"] for n in group]),
                 }
                 for group in self.groups(prefixes, copies)
             ]

@@ -1,27 +1,24 @@
-"""Losses of one case; the mean over cases is the caller's. B cases, Q questions, O options (or the vocabulary)."""
+"""Losses of one case; the mean over cases is the caller's. B cases, Q questions, O options of the longest list."""
 
 from torch import Tensor
-from torch.nn import functional
 
-from abstractor.ar.prompts import UNCODED
 from abstractor.rdrop import categorical_divergence
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over a case's coded questions of -log softmax(logits)[target].
+def cross_entropy(log_shares: Tensor, targets: Tensor) -> Tensor:
+    """Mean over a case's coded questions of -sum over options of target * log share.
 
     Args:
-        logits: (B, Q, O), over the answer tokens of each question or over the vocabulary.
-        targets: (B, Q), places in O; `UNCODED` questions do not count.
+        log_shares: (B, Q, O), logarithm of the share that the model gives to each option.
+        targets: (B, Q, O), shares that sum to 1: one 1 for a code, more for a soft label; a question with NaN is not
+            coded and does not count.
 
     Returns:
         (B,) float32; 0 for a case without any coded question.
     """
-    losses = functional.cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=UNCODED
-    )
-    coded = (targets != UNCODED).sum(dim=1).clamp(min=1)
-    return losses.view(targets.shape).sum(dim=1) / coded
+    coded = ~targets.isnan().any(dim=2)
+    losses = -(targets.nan_to_num() * log_shares.float()).sum(dim=2)
+    return (losses * coded).sum(dim=1) / coded.sum(dim=1).clamp(min=1)
 
 
 def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from abstractor.examples import Learns
 from abstractor.params import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -45,8 +46,16 @@ class ArModel(Strict):
     """Longest prefix (all but the question) in tokens; longer reports are cut in the middle."""
     lora: Lora
     """The adapter."""
+    learns: Learns
+    """What the model learns from beside cases and codes as they are."""
     swap: Share
     """Probability that a training case has its two reports in the other order."""
+    rewrite: Share
+    """Probability that a training case with a paraphrase is read in it."""
+    made_ratio: Annotated[float, Field(ge=0, le=100)]
+    """Made cases that an epoch takes for each coded one; never more than there are."""
+    made_epochs: Annotated[int, Field(ge=0)] | None
+    """Made cases are used in so many first epochs only; null: in all."""
     train_cases: Positive | None
     """Cases of a fold's training part to use at most; null: all."""
     epochs: Positive

@@ -13,8 +13,6 @@ from datetime import datetime
 from string import ascii_uppercase
 from typing import Any
 
-import numpy as np
-
 from abstractor.codebook import Codebook, Variable
 from abstractor.errors import UserError
 from abstractor.truncation import fair_shares
@@ -24,8 +22,6 @@ DATE = datetime(2025, 1, 1)
 CUT = " ... "
 """Stands where the middle of a long report was left out."""
 HOW = "\nAnswer Yes or No, or the letter of an option.\n"
-UNCODED = -1
-"""Target of a question without a code."""
 
 _SENTINEL = "REPORTSANDQUESTION"
 _LEAST = 16
@@ -124,15 +120,6 @@ class Prompts:
                 f"found lengths {[len(ids) - len(tail_ids) for ids in found]}; choose another backbone"
             )
         return [ids[-1] for ids in found]
-
-
-def option_indices(codebook: Codebook, codes: np.ndarray) -> np.ndarray:
-    """Codes (cases, variables) -> places among a variable's codes, (cases, variables) int64; `UNCODED` stays."""
-    indices = np.full(codes.shape, UNCODED, dtype=np.int64)
-    for column, variable in enumerate(codebook.variables):
-        for place, code in enumerate(variable.codes):
-            indices[codes[:, column] == code, column] = place
-    return indices
 
 
 def _ask(variable: Variable) -> str:

@@ -14,29 +14,26 @@ from abstractor.ar.inputs import Batcher, constant_loss, tokenise
 from abstractor.ar.losses import cross_entropy, symmetric_kl
 from abstractor.ar.model import check_prompts, pick, question_logits
 from abstractor.ar.params import ArModel
-from abstractor.ar.prompts import UNCODED, Prompts
+from abstractor.ar.prompts import Prompts
+from abstractor.batching import Extra
 from abstractor.codebook import Codebook
+from abstractor.examples import Examples
 from abstractor.folds import stratified_slice
 from abstractor.pretrained import backbone_folder
 from abstractor.runs import Compute, derive_seed
+from abstractor.targets import likeliest
 from abstractor.training import Data, Losses, LossFunction, Outcome, Schedule, decay_groups, fit
 
 
 def train(
-    params: ArModel,
-    codebook: Codebook,
-    cases: pd.DataFrame,
-    labels: pd.DataFrame,
-    compute: Compute,
-    seed_of: tuple[int, str, int],
+    params: ArModel, codebook: Codebook, examples: Examples, compute: Compute, seed_of: tuple[int, str, int]
 ) -> Outcome:
     """Fine-tune an adapter.
 
     Args:
         params: of the model.
         codebook: the variables and their questions.
-        cases: training part of the fold, index uid.
-        labels: their codes, index uid.
+        examples: what the fold learns from.
         compute: device and dtype; the frozen weights take the dtype, the adapter stays in float32.
         seed_of: global seed, model name, fold: what the seeds are derived from.
 
@@ -51,8 +48,7 @@ def train(
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
     order_seed = derive_seed(*seed_of, params.seed, "order")
     batcher = Batcher.of(params, prompts, tokenizer, params.micro_tokens, compute)
-    used = stratified_slice(codebook, labels, params.train_cases, order_seed) if params.train_cases else labels.index
-    data = _data(params, codebook, prompts, batcher, cases.loc[used], labels.loc[used], order_seed)
+    data = _data(params, codebook, prompts, batcher, examples, order_seed)
 
     def build(seed: int) -> nn.Module:
         model = adapters.build(folder, params, compute.dtype, compute.device, prompts.longest, seed)
@@ -76,7 +72,7 @@ def train(
             restarts=params.restarts,
         ),
         compute,
-        constant_loss(np.asarray(data.training["labels"])),
+        constant_loss(np.asarray(data.training["targets"], dtype=np.float32)),
         (derive_seed(*seed_of, params.seed, "initialisation", attempt) for attempt in count()),
         order_seed,
         lambda model: decay_groups(model.named_parameters(), params.learning_rate, params.weight_decay),
@@ -87,11 +83,10 @@ def loss_function(params: ArModel, answers: Sequence[Sequence[int]]) -> LossFunc
     """The loss of a micro-batch: cross entropy of the answers, plus R-Drop while training (one doubled batch)."""
 
     def losses(model: nn.Module, batch: dict[str, Any]) -> Losses:
-        logits, labels = question_logits(model, batch["prompts"]), batch["labels"]
-        passes = logits.chunk(len(logits) // len(labels))
-        loss = sum((_answer_loss(params.loss, one, labels, answers) for one in passes), start=torch.zeros(())) / len(
-            passes
-        )
+        logits, targets = question_logits(model, batch["prompts"]), batch["targets"]
+        passes = logits.chunk(len(logits) // len(targets))
+        shares = [_log_shares(params.loss, one, answers) for one in passes]
+        loss = torch.stack([cross_entropy(one, targets) for one in shares]).mean(dim=0)
         if len(passes) == 1:
             return Losses(loss, loss)
         return Losses(loss + params.rdrop * symmetric_kl(*(pick(one, answers) for one in passes)), loss)
@@ -99,34 +94,28 @@ def loss_function(params: ArModel, answers: Sequence[Sequence[int]]) -> LossFunc
     return losses
 
 
-def _answer_loss(form: str, logits: Tensor, labels: Tensor, answers: Sequence[Sequence[int]]) -> Tensor:
-    """Over the answer tokens of a question, or over the vocabulary. Shapes (B, Q, V), (B, Q) -> (B,)."""
+def _log_shares(form: str, logits: Tensor, answers: Sequence[Sequence[int]]) -> Tensor:
+    """Of the answers among themselves, or in the whole vocabulary. Shapes (B, Q, V) -> (B, Q, O)."""
     if form == "answers":
-        return cross_entropy(pick(logits, answers), labels)
-    width = max(map(len, answers))
-    ids = torch.tensor([[*tokens, *[UNCODED] * (width - len(tokens))] for tokens in answers], device=labels.device)
-    tokens = ids.expand(len(labels), -1, -1).gather(2, labels.clamp(min=0).unsqueeze(2)).squeeze(2)
-    return cross_entropy(logits, tokens.where(labels != UNCODED, UNCODED))
+        return pick(logits, answers).log_softmax(dim=2)
+    return pick(logits.float().log_softmax(dim=2), answers)
 
 
 def _data(
-    params: ArModel,
-    codebook: Codebook,
-    prompts: Prompts,
-    batcher: Batcher,
-    cases: pd.DataFrame,
-    labels: pd.DataFrame,
-    seed: int,
+    params: ArModel, codebook: Codebook, prompts: Prompts, batcher: Batcher, examples: Examples, seed: int
 ) -> Data:
+    labels = likeliest(codebook, examples.targets.loc[examples.coded])
+    coded = stratified_slice(codebook, labels, params.train_cases, seed) if params.train_cases else labels.index
     held = pd.Index([])
     if params.early_stopping:
-        held = stratified_slice(codebook, labels, max(1, len(cases) // 10), seed)
-    training = tokenise(prompts, codebook, cases[~cases.index.isin(held)], labels)
-    lengths = [len(prefix) for prefix in training["prefix"]]
-    collate = batcher.collator(copies=2 if params.rdrop else 1, swap=params.swap, seed=seed)
+        held = stratified_slice(codebook, labels.loc[coded], max(1, len(coded) // 10), seed)
+    learned = coded.difference(held)
+    used = examples.cases.loc[[*learned, *examples.made]]
+    training = tokenise(prompts, codebook, used, examples.targets, examples.rewritten)
+    lengths = [len(readings[0]) for readings in training["readings"]]
+    collate = batcher.collator(2 if params.rdrop else 1, params.swap, params.rewrite, seed)
     validation = None
     if len(held):
-        validation = batcher.collator(copies=1, swap=0.0, seed=seed)(
-            list(tokenise(prompts, codebook, cases.loc[held], labels))
-        )
-    return Data(training, lengths, collate, validation)
+        validation = batcher.collator(1)(list(tokenise(prompts, codebook, examples.cases.loc[held], examples.targets)))
+    extra = Extra(range(len(learned), len(used)), params.made_ratio, params.made_epochs)
+    return Data(training, lengths, collate, validation, extra)

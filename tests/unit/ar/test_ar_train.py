@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from abstractor.ar import adapters
-from abstractor.ar.inputs import Batcher, constant_loss, tokenise
+from abstractor.ar.inputs import Batcher, constant_loss, option_targets, tokenise
 from abstractor.ar.losses import cross_entropy, symmetric_kl
 from abstractor.ar.model import pick, question_logits
 from abstractor.ar.params import ArModel
@@ -18,7 +18,9 @@ from abstractor.ar.predict import driver
 from abstractor.ar.prompts import Prompts
 from abstractor.ar.train import loss_function, train
 from abstractor.codebook import Codebook
+from abstractor.examples import Examples
 from abstractor.runs import Compute
+from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
 
@@ -43,7 +45,11 @@ def settings() -> dict[str, Any]:
         "system": "none",
         "max_tokens": 128,
         "lora": {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": ["q_proj", "v_proj", "down_proj"]},
+        "learns": {"labels": "coded", "rewrites": "none", "made": "none"},
         "swap": 0.0,
+        "rewrite": 0.0,
+        "made_ratio": 0.0,
+        "made_epochs": None,
         "train_cases": None,
         "epochs": 1,
         "batch_size": 4,
@@ -72,40 +78,53 @@ def labels(cases: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(codes, index=cases.index, columns=["Note", "Place", "Mood"], dtype="int16")
 
 
+@pytest.fixture
+def examples(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> Examples:
+    return Examples(cases, of_labels(codebook, labels), cases.iloc[:0], cases.index[:0])
+
+
 def predicted(params: ArModel, codebook: Codebook, cases: pd.DataFrame, chunk: int = 1000) -> pd.DataFrame:
     """Probabilities by the model of fold 0, `chunk` cases at a time."""
     parts = [cases[start : start + chunk] for start in range(0, len(cases), chunk)]
     return pd.concat(driver(params, codebook, Path("models/m/0"), CPU, 500).predict(parts, len(cases), "m/0"))
 
 
-def batches_of(params: ArModel, codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> tuple[Any, Any]:
+def batches_of(params: ArModel, codebook: Codebook, examples: Examples) -> tuple[Any, Any]:
     tokenizer = adapters.load_tokenizer(Path("models/backbones/tiny"))
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
     batcher = Batcher.of(params, prompts, tokenizer, params.micro_tokens, CPU)
-    items = list(tokenise(prompts, codebook, cases, labels))
-    return prompts, batcher.collator(2 if params.rdrop else 1, 0.0, 0)(items)
+    items = list(tokenise(prompts, codebook, examples.cases, examples.targets))
+    return prompts, batcher.collator(2 if params.rdrop else 1)(items)
+
+
+def test_targets_stand_by_question_and_option(codebook: Codebook, examples: Examples) -> None:
+    none = [np.nan] * 3
+    expected = [[[0, 1, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 0], none, [1, 0, 0]]]
+    np.testing.assert_array_equal(option_targets(codebook, examples.targets.iloc[[0, 2]]), expected)
 
 
 def test_constant_loss_is_the_surprise_at_the_label_shares() -> None:
-    labels = np.array([[0, 1], [0, -1], [1, 1], [1, 0]])
+    first, second, none = [1.0, 0.0], [0.0, 1.0], [np.nan] * 2
+    targets = np.array([[first, second], [first, none], [second, second], [second, first]])
     place = [-log(2 / 3), None, -log(2 / 3), -log(1 / 3)]
     expected = np.mean([log(2) if other is None else (log(2) + other) / 2 for other in place])
-    assert constant_loss(labels) == pytest.approx(expected)
+    assert constant_loss(targets) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("form", ["answers", "vocabulary"])
 def test_the_loss_is_that_of_the_answers(
-    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame, form: str
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, form: str
 ) -> None:
     params = ArModel(**settings | {"loss": form, "micro_tokens": 10000})
-    prompts, (batch,) = batches_of(params, codebook, cases, labels)
+    prompts, (batch,) = batches_of(params, codebook, examples)
     model = adapters.build(Path("models/backbones/tiny"), params, torch.float32, CPU.device, prompts.longest, 0)
     found = loss_function(params, prompts.answers)(model, batch).supervised
     logits = question_logits(model, batch["prompts"])
-    for row, targets in enumerate(batch["labels"].tolist()):
+    for row, targets in enumerate(batch["targets"]):
         losses = []
-        for question, place in enumerate(targets):
-            if place >= 0:
+        for question, target in enumerate(targets):
+            if not target.isnan().any():
+                place = int(target.argmax())
                 tokens = prompts.answers[question]
                 scores = logits[row, question]
                 normaliser = scores[tokens] if form == "answers" else scores
@@ -114,23 +133,23 @@ def test_the_loss_is_that_of_the_answers(
 
 
 def test_both_layouts_train_alike(
-    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
 ) -> None:
     found = []
     for layout in ("packed", "separate"):
         params = ArModel(**settings | {"layout": layout})
-        outcome = train(params, codebook, cases, labels, CPU, (7, "m", 0))
+        outcome = train(params, codebook, examples, CPU, (7, "m", 0))
         found.append([loss for _, _, loss in outcome.curve])
     assert len(found[0]) == 3
     assert found[0] == pytest.approx(found[1], abs=1e-4)
 
 
 def test_rdrop_compares_two_passes_of_the_same_cases(
-    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
 ) -> None:
     lora = settings["lora"] | {"dropout": 0.5}
     params = ArModel(**settings | {"rdrop": 2.0, "lora": lora, "micro_tokens": 20000})
-    prompts, (batch,) = batches_of(params, codebook, cases, labels)
+    prompts, (batch,) = batches_of(params, codebook, examples)
     model = adapters.build(Path("models/backbones/tiny"), params, torch.float32, CPU.device, prompts.longest, 0).train()
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -140,29 +159,65 @@ def test_rdrop_compares_two_passes_of_the_same_cases(
     first, second = (pick(one, prompts.answers) for one in question_logits(model, batch["prompts"]).chunk(2))
     torch.manual_seed(1)
     found = loss_function(params, prompts.answers)(model, batch)
-    supervised = (cross_entropy(first, batch["labels"]) + cross_entropy(second, batch["labels"])) / 2
+    costs = [cross_entropy(one.log_softmax(dim=2), batch["targets"]) for one in (first, second)]
+    supervised = (costs[0] + costs[1]) / 2
     assert not torch.allclose(first, second)
     torch.testing.assert_close(found.supervised, supervised)
     torch.testing.assert_close(found.total, supervised + 2.0 * symmetric_kl(first, second))
 
 
 def test_training_learns_and_prediction_recovers_it(
-    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
 ) -> None:
     params = ArModel(**settings | {"epochs": 40, "swap": 0.5})
-    outcome = train(params, codebook, cases, labels, CPU, (7, "m", 0))
+    outcome = train(params, codebook, examples, CPU, (7, "m", 0))
     adapters.save(outcome.model, Path("models/m/0"), "tiny")
+    cases = examples.cases
     packed = predicted(params, codebook, cases)
-    assert ((packed["Note"] > 0.5) == (labels["Note"] == 1)).all()
+    assert ((packed["Note"] > 0.5) == (examples.targets["Note"] == 1)).all()
     separate = ArModel(**settings | {"layout": "separate"})
     for other in (predicted(separate, codebook, cases), predicted(params, codebook, cases, chunk=3)):
         pd.testing.assert_frame_equal(other, packed, atol=1e-4)
 
 
 def test_train_cases_and_early_stopping_take_their_part(
-    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
 ) -> None:
     params = ArModel(**settings | {"train_cases": 9, "early_stopping": 5, "epochs": 2})
-    outcome = train(params, codebook, cases, labels, CPU, (7, "m", 0))
+    outcome = train(params, codebook, examples, CPU, (7, "m", 0))
     assert outcome.steps == 4  # eight cases and one to validate, four cases a step, two epochs
     assert outcome.best_validation_loss is not None
+
+
+def test_made_cases_and_paraphrases_are_learned_from(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+) -> None:
+    """Four coded cases, eight made ones: as many as coded in the first epoch, none in the second."""
+    made = examples.cases.index[4:]
+    mixed = examples._replace(made=made, rewritten=examples.cases.iloc[:4].assign(Officer="another text"))
+    change = {"made_ratio": 1.0, "made_epochs": 1, "epochs": 2, "batch_size": 2}
+    outcome = train(ArModel(**settings | change), codebook, mixed, CPU, (7, "m", 0))
+    assert outcome.steps == 4 + 2
+    plain = outcome.curve
+    assert train(ArModel(**settings | change | {"rewrite": 1.0}), codebook, mixed, CPU, (7, "m", 0)).curve != plain
+    targets = mixed.targets.copy()
+    targets.loc[made] = 0.4
+    soft = mixed._replace(targets=targets)
+    assert train(ArModel(**settings | change), codebook, soft, CPU, (7, "m", 0)).curve != plain
+
+
+def test_a_paraphrase_stands_for_its_case_in_both_orders(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+) -> None:
+    params = ArModel(**settings)
+    tokenizer = adapters.load_tokenizer(Path("models/backbones/tiny"))
+    prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
+    rewritten = examples.cases.iloc[[1]].assign(Officer="another text")
+    plain, both = tokenise(prompts, codebook, examples.cases.iloc[:2], examples.targets, rewritten)["readings"]
+    assert len(plain) == 2
+    texts = [prompts.prefix(rewritten.iloc[0].tolist(), swapped=swapped) for swapped in (False, True)]
+    assert both[2:] == texts
+    batcher = Batcher.of(params, prompts, tokenizer, params.micro_tokens, CPU)
+    item = {"readings": both, "targets": [[0.0]]}
+    (batch,) = batcher.collator(1, swap=1.0, rewrite=1.0)([item])
+    assert batch["prompts"].input_ids[0, : len(both[3])].tolist() == both[3]

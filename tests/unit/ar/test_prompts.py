@@ -3,10 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from abstractor.ar.prompts import PromptError, Prompts, option_indices
+from abstractor.ar.prompts import PromptError, Prompts
 from abstractor.codebook import Codebook
 
 REPORTS = ["Found at home. In treatment.", "History of depression. No note was located."]
@@ -183,9 +182,3 @@ def test_one_report_is_enough(tokenizer: Any, codebook: Codebook) -> None:
     single = replace(codebook, narratives={"Text": "abstract"})
 
     assert "Abstract: Found.\n" in text(tokenizer, Prompts(tokenizer, single, 400).prefix(["Found."]))
-
-
-def test_codes_become_places_and_missing_codes_stay(codebook: Codebook) -> None:
-    indices = option_indices(codebook, np.array([[1, 3, 0], [0, 7, -1], [-1, 1, 1]], dtype=np.int16))
-
-    assert indices.tolist() == [[1, 0, 0], [0, 2, -1], [-1, 1, 1]]
