@@ -57,6 +57,8 @@ def test_parameters_are_those_that_the_script_reads(name: str) -> None:
     }
     if "read_members(params)" in text or "members.read(params)" in text:
         read |= {"sc_1", "sc_2", "sc", "ar", "folds"}
+    if "made.teachers(params" in text:
+        read |= {"sc", "ar", "teachers_sc", "teachers_ar"}
     listed = {re.sub(r"\$\{.*?\}", "*", entry) for entry in stage.get("params", [])}
     assert read == listed
 
@@ -69,7 +71,7 @@ def test_narratives_are_never_pushed() -> None:
     for stage in STAGES.values():
         for out in stage.get("outs", []):
             path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
-            if path.startswith("data/raw/") or path.endswith("cases.parquet"):
+            if path.startswith(("data/raw/", "data/training/", "data/lessons/")) or path.endswith("cases.parquet"):
                 assert options == {"push": False}, path
 
 
