@@ -75,6 +75,17 @@ def test_narratives_are_never_pushed() -> None:
                 assert options == {"push": False}, path
 
 
+@pytest.mark.parametrize("kind", ["sc", "ar"])
+def test_made_cases_are_labelled_by_the_members_that_held_the_students_fold_out(kind: str) -> None:
+    stage = STAGES[f"label_made_{kind}"]
+    assert stage["cmd"].split()[2:] == ["${item.teacher.model}", "${item.teacher.round}", "${item.fold}"]
+    assert "models/${item.teacher.model}/${item.fold}" in stage["deps"]
+    assert stage["outs"] == ["data/predictions/made/${item.teacher.round}/${item.fold}/${item.teacher.model}.parquet"]
+    gathered = STAGES["label_cases"]
+    assert "data/predictions/made/${item.round}/${item.fold}" in gathered["deps"]
+    assert next(iter(gathered["outs"][0])) == "data/lessons/made/${item.round}/${item.fold}.parquet"
+
+
 def test_rdrop_reaches_classifiers_only() -> None:
     assert {name for name, stage in STAGES.items() if "rdrop" in stage.get("params", [])} == {
         "train_sc_1",
