@@ -21,10 +21,10 @@ installed := .venv/.installed-$(LOCK)
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
 
-.PHONY: help setup repro test quick corpus new-cases predict bench t4-plan lock clean
+.PHONY: help setup repro test quick corpus new-cases predict recipe pin-backbones bench t4-plan lock clean
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(installed) ## virtual environment with the pinned packages (LOCK=gpu: with the gpu extra)
 
@@ -48,6 +48,13 @@ new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 predict: setup ## predict the new cases with pulled models, without training
 	$(owner_only) dvc pull fetch_backbone pin_backbone train_sc_1 train_sc_2 train_ar
 	$(owner_only) dvc repro --single-item --allow-missing prepare_new infer_t4_sc infer_t4_ar infer_t4
+
+recipe: setup ## put a recipe into params.yaml: make recipe NAME=lean (or two_rounds, reference)
+	@$(if $(NAME),,echo "usage: make recipe NAME=lean" >&2; exit 2)
+	@python tools/recipe.py "$(NAME)"
+
+pin-backbones: setup ## look up the hub revisions that a file leaves open, online (PARAMS=file)
+	@python tools/pin_backbones.py $(if $(PARAMS),--params $(PARAMS))
 
 bench: setup ## measure every speed claim on this machine -> docs/benchmarks.md (QUICK=1: does it run?)
 	dvc repro fetch_backbone
