@@ -64,22 +64,46 @@ def predict(
     Raises:
         BaselineError: no word stands in `min_df` training cases.
     """
-    texts, new_texts, labels = _texts(cases), _texts(new_cases), labels.loc[cases.index]
+    labels = labels.loc[cases.index]
     oof = np.zeros((len(cases), len(codebook.columns)))
     new = np.zeros((len(new_cases), len(codebook.columns)))
     fold_of = folds.loc[cases.index].to_numpy()
     numbers = np.unique(fold_of)
     for fold in numbers:
         held = fold_of == fold
-        features, held_features, new_features = _features(params, texts[~held], texts[held], new_texts)
-        for variable, where in zip(codebook.variables, codebook.slices().values(), strict=True):
-            model = _train(features, labels[variable.name].to_numpy()[~held], params.c)
-            oof[held, where] = _probabilities(variable, model, held_features)
-            new[:, where] += _probabilities(variable, model, new_features) / len(numbers)
+        oof[held], news = train_and_predict(codebook, params, cases[~held], labels[~held], cases[held], new_cases)
+        new += news / len(numbers)
     return Predicted(
         predictions.table(codebook, cases.index.tolist(), oof),
         predictions.table(codebook, new_cases.index.tolist(), new),
     )
+
+
+def train_and_predict(
+    codebook: Codebook, params: BaselineParams, cases: pd.DataFrame, labels: pd.DataFrame, *others: pd.DataFrame
+) -> list[np.ndarray]:
+    """Train once, predict other cases.
+
+    Args:
+        codebook: gives the variables.
+        params: of the features and the penalty.
+        cases: to learn from; narrative columns.
+        labels: of the same cases in the same order, int16 codes, -1 where not coded.
+        others: tables like `cases`.
+
+    Returns:
+        For each of `others` its (cases, columns) probabilities, columns as `codebook.columns`.
+
+    Raises:
+        BaselineError: no word stands in `min_df` of the cases to learn from.
+    """
+    features, *other_features = _features(params, _texts(cases), *map(_texts, others))
+    probabilities = [np.zeros((len(other), len(codebook.columns))) for other in others]
+    for variable, where in zip(codebook.variables, codebook.slices().values(), strict=True):
+        model = _train(features, labels[variable.name].to_numpy(), params.c)
+        for found, other in zip(probabilities, other_features, strict=True):
+            found[:, where] = _probabilities(variable, model, other)
+    return probabilities
 
 
 def _texts(cases: pd.DataFrame) -> np.ndarray:

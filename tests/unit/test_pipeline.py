@@ -10,6 +10,7 @@ import pytest
 from abstractor.ar.params import ArModel
 from abstractor.backbones import Backbone
 from abstractor.baseline import BaselineParams
+from abstractor.correction import CorrectionParams
 from abstractor.demo.params import DemoCorpusParams
 from abstractor.ensemble.blend import EnsembleParams
 from abstractor.files import read_yaml
@@ -105,6 +106,8 @@ def test_every_parameter_binds_to_its_type() -> None:
     sections = {"train": Machine, "infer": Inference, "baseline": BaselineParams, "ensemble": EnsembleParams}
     for section, kind in {**sections, "demo_corpus": DemoCorpusParams}.items():
         params.get(section, kind)
+    params.get("correct_labels", CorrectionParams)
+    assert set(params.get("correcting", list[int])) <= {*members.folds}
 
 
 def modules_used(script: Path) -> set[Path]:

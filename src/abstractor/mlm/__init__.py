@@ -1,0 +1,1 @@
+"""Masked-language-model training of an encoder on the narratives, before it learns to classify."""

@@ -1,0 +1,51 @@
+"""List suspect labels of the cases outside one fold and correct the surest: python stages/correct_labels.py FOLD.
+
+Models may learn from the corrected labels; no score is ever computed on them.
+"""
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+
+from abstractor import codebook, corpus, files, folds
+from abstractor.errors import run_script
+from abstractor.params import Params
+from abstractor.raw import CorpusName
+from abstractor.runs import Seed, derive_seed, go_offline
+
+
+def main() -> None:
+    """Write corrected labels, the suspects for human coders, and their counts: all three or none."""
+    parser = argparse.ArgumentParser(description="List suspect labels and correct the surest.")
+    parser.add_argument("fold", metavar="FOLD", type=int, help="its labels are not read")
+    fold = parser.parse_args().fold
+
+    go_offline()
+    from abstractor.baseline import BaselineParams
+    from abstractor.correction import CorrectionParams, correct
+
+    params = Params()
+    settings, baseline = params.get("correct_labels", CorrectionParams), params.get("baseline", BaselineParams)
+    book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
+    prepared, lessons = Path("data/prepared"), Path("data/lessons")
+    assignment = folds.read(prepared / "folds.parquet")
+    if not (assignment == fold).any():
+        raise folds.FoldsError(f"params.yaml: correcting: no case is in fold {fold}; list folds of `folds` only")
+    uids = assignment.index[assignment != fold]
+    cases = corpus.read_prepared_cases(prepared / "cases.parquet", book).loc[uids]
+    labels = corpus.read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
+
+    seed = derive_seed(params.get("seed", Seed), "correct", fold)
+    found = correct(book, settings, baseline, cases, labels, seed)
+    with ExitStack() as stack:
+        corrected = stack.enter_context(files.replaced(lessons / f"labels/corrected/{fold}.parquet"))
+        suspects = stack.enter_context(files.replaced(lessons / f"suspects/{fold}.parquet"))
+        corpus.write_labels(corrected, book, found.labels)
+        found.suspects.to_parquet(suspects, index=False)
+        files.write_json(Path(f"metrics/corrections/{fold}.json"), found.counts)
+    total = found.counts["total"]
+    print(f"labels outside fold {fold}: {total['suspect']} suspect, {total['corrected']} of them corrected")
+
+
+if __name__ == "__main__":
+    run_script(main)

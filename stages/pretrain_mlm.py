@@ -1,0 +1,53 @@
+"""Train an encoder to guess masked words of the narratives: python stages/pretrain_mlm.py NAME."""
+
+import argparse
+import time
+from pathlib import Path
+
+from abstractor.errors import run_script
+
+
+def main() -> None:
+    """Write the backbone models/backbones/NAME, its loss curve and its run card."""
+    parser = argparse.ArgumentParser(description="Train an encoder to guess masked words of the narratives.")
+    parser.add_argument("name", metavar="NAME", help="a key of `mlm` in params.yaml")
+    name = parser.parse_args().name
+
+    from abstractor import codebook, corpus, runs
+    from abstractor.mlm.params import MlmParams, check_name
+    from abstractor.params import Params
+
+    params = Params()
+    settings = params.get(f"mlm.{name}", MlmParams)
+    check_name(name, params)
+    compute = runs.prepare_machine(params.get("train", runs.Machine))
+
+    from abstractor.mlm.train import save, train
+    from abstractor.training import write_curve
+
+    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
+    prepared = Path("data/prepared")
+    tables = [corpus.read_prepared_cases(prepared / "cases.parquet", book)]
+    if settings.new_cases:
+        tables.append(corpus.read_prepared_cases(prepared / "new_cases.parquet", book))
+
+    start = time.monotonic()
+    texts = [text for table in tables for text in table.to_numpy().ravel()]
+    outcome = train(settings, texts, compute, (params.get("seed", runs.Seed), name))
+    seconds = time.monotonic() - start
+
+    save(outcome.model, settings.backbone, Path("models/backbones") / name)
+    write_curve(Path("metrics/curves") / name / "mlm.tsv", outcome.curve)
+    card = {
+        "parameters": settings.model_dump(),
+        "cases": sum(map(len, tables)),
+        "transductive": True,
+        "why": "every fold's held-out narratives"
+        + (" and the new cases'" if settings.new_cases else "")
+        + " are among those it was trained on; no label is",
+    }
+    runs.write_card(Path("metrics/cards") / name / "mlm.json", compute, seconds, **card, **outcome.summary())
+
+
+if __name__ == "__main__":
+    run_script(main)
