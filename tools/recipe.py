@@ -1,11 +1,12 @@
 """Put a recipe into params.yaml: python tools/recipe.py NAME. `git checkout params.yaml` brings the demo's back.
 
-A recipe names what differs from the demo. What holds named things (models, backbones, ..) is replaced as a whole, other
-sections value by value; comments of what stays are kept. From then on `dvc repro` and `dvc exp run -S` are the
-recipe's.
+A recipe holds what differs from the demo's parameters. Mappings are merged key by key. Where keys are names that the
+user gives (models, backbones, ..), null takes an entry out, and `like: NAME` starts a new one from another's values.
+Comments of what stays are kept. From then on `dvc repro` and `dvc exp run -S` are the recipe's.
 """
 
 import argparse
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from abstractor.files import read_yaml, replaced
 from abstractor.params import PARAMS
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-NOT_RECIPES = ("shapes", "ablation")
+NO_RECIPES = ("shapes",)
 """Other files of that folder."""
 NAMED = ("backbones", "models", "writers", "mlm")
 """Sections whose keys are names that the user gives."""
+DEMO = {"sc1_minilm", "sc2_minilm", "ar_smollm2"}
+"""The demo's models: what a recipe starts from."""
 
 
 class RecipeError(UserError):
@@ -28,31 +31,56 @@ class RecipeError(UserError):
 
 def names() -> list[str]:
     """The recipes there are."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml") if path.stem not in NOT_RECIPES)
+    return sorted(path.stem for path in RECIPES.glob("*.yaml") if path.stem not in NO_RECIPES)
 
 
 def apply(name: str, params: Path) -> None:
-    """Write a recipe's values into a parameter file, whole or not at all.
+    """Write a recipe's values into the demo's parameter file, whole or not at all.
 
     Raises:
-        RecipeError: no such recipe, or it has a top-level key that `params` lacks.
+        RecipeError: no such recipe, `params` holds another one, or the recipe names a key that `params` lacks.
     """
     if name not in names():
         raise RecipeError(f"recipes/{name}.yaml: there is no such recipe; expected one of {', '.join(names())}")
-    recipe: dict[str, Any] = read_yaml(RECIPES / f"{name}.yaml")
     yaml = YAML()
     yaml.width = 120
     yaml.preserve_quotes = True
     content = yaml.load(params.read_text(encoding="utf-8"))
-    for key, value in recipe.items():
+    if set(content["models"]) != DEMO:
+        raise RecipeError(
+            f"{params}: expected the demo's models, which a recipe starts from, found others; go back to them first, "
+            f"for example with `git checkout {params.name}`"
+        )
+    for key, value in read_yaml(RECIPES / f"{name}.yaml").items():
         if key not in content:
             raise RecipeError(f"recipes/{name}.yaml: {key} is no key of {params}; correct it")
-        if isinstance(value, dict) and key not in NAMED:
-            content[key].update(value)
+        if key in NAMED:
+            _name(content[key], value)
         else:
-            content[key] = value
+            _merge(content, key, value)
     with replaced(params) as partial, partial.open("w", encoding="utf-8") as file:
         yaml.dump(content, file)
+
+
+def _name(section: dict[str, Any], entries: dict[str, dict[str, Any] | None]) -> None:
+    """Merge entries, those that are taken out last, since others may be like them."""
+    for name, entry in entries.items():
+        if entry is not None:
+            changes = dict(entry)
+            if "like" in changes:
+                section[name] = deepcopy(section[changes.pop("like")])
+            _merge(section, name, changes)
+    for name, entry in entries.items():
+        if entry is None:
+            section.pop(name, None)
+
+
+def _merge(into: dict[str, Any], key: str, value: Any) -> None:
+    if isinstance(value, dict) and isinstance(into.get(key), dict):
+        for inner, more in value.items():
+            _merge(into[key], inner, more)
+    else:
+        into[key] = value
 
 
 def main() -> None:
@@ -62,7 +90,7 @@ def main() -> None:
     name = parser.parse_args().name
     apply(name, PARAMS)
     print(f"{PARAMS} holds recipe {name} now; next: dvc repro, or dvc exp run -S key=value")
-    print("to go back: git checkout params.yaml")
+    print(f"to go back: git checkout {PARAMS}")
 
 
 if __name__ == "__main__":

@@ -162,6 +162,17 @@ def test_teachers_that_saw_the_fold_give_its_labels_away(tmp_path: Path, run: Ca
     assert project.accuracy_on_the_fold_held_out(run) > 0.9
 
 
+def test_members_of_another_fold_do_not_change_what_a_student_learns(tmp_path: Path, run: Callable[..., None]) -> None:
+    """So DVC, which goes by content, reruns it only when those that held its fold out have changed."""
+    project, tables = Project(tmp_path, shared_words=True, told=False), []
+    for saw in (0, 1):
+        project.write_teacher(1, saw)
+        project.accuracy_on_the_fold_held_out(run)
+        tables.append([(tmp_path / f"data/training/student/{fold}.parquet").read_bytes() for fold in (0, 1)])
+    assert tables[0][0] == tables[1][0]
+    assert tables[0][1] != tables[1][1]
+
+
 def test_a_teacher_whose_table_is_missing_or_old_is_refused(tmp_path: Path, run: Callable[..., None]) -> None:
     project = Project(tmp_path, shared_words=True, told=False)
     with pytest.raises(PredictionsError, match=r"first\.parquet is missing"):
