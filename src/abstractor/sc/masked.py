@@ -38,11 +38,8 @@ def verbalizer(tokenizer: Any, codebook: Codebook) -> Verbalizer:
         RunError: the tokenizer has no mask token, or no token of its own for each of these words.
     """
     mask = _mask(tokenizer)
-    letters = list(
-        ascii_uppercase[: max((len(v.codes) for v in codebook.variables if v.kind == "categorical"), default=0)]
-    )
-    words = ["yes", "no", *letters]
-    yes, no, *options = _single_tokens(tokenizer, words)
+    most = max((len(variable.codes) for variable in codebook.variables if variable.kind == "categorical"), default=0)
+    yes, no, *options = _single_tokens(tokenizer, ["yes", "no", *ascii_uppercase[:most]])
     variables, tokens, against = [], [], []
     for number, variable in enumerate(codebook.variables):
         binary = variable.kind == "binary"

@@ -176,6 +176,7 @@ def test_a_mask_written_in_a_report_is_no_mask(project: Path, codebook: Codebook
     cases = pd.DataFrame({"Officer": [text], "Coroner": [""]}, index=pd.Index(["a"], name="uid"))
     (narratives,) = tokenise(tokenizer, codebook, cases, None)["narratives"]
     assert tokenizer.mask_token_id not in narratives[0] and tokenizer.sep_token_id not in narratives[0]
+    assert unigram or len(narratives[0]) == 8  # the words, and each mark in three pieces
     (row,) = row_builder(tokenizer, codebook, "masked", 150).rows(narratives)
     assert row.count(tokenizer.mask_token_id) == 3
 
@@ -377,3 +378,19 @@ def test_training_learns(
     outcome = train(params, 0.5, "masked", codebook, cases, labels, CPU, (7, "m", 0))
     save(outcome.model, Reading.of(params, "masked", codebook), Path("models/m/0"))
     assert ((predicted(codebook, cases)[:, 0] > 0.5).numpy() == (labels["Note"].to_numpy() == 1)).all()
+
+
+@pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
+def test_recomputed_activations_give_the_same_gradients(
+    project: Path, settings: dict[str, Any], codebook: Codebook, adapted: bool
+) -> None:
+    found = []
+    for checkpointing in (False, True):
+        lora = adapter("tiny") if adapted else None
+        model = fresh(settings, codebook, gradient_checkpointing=checkpointing, lora=lora).train()
+        torch.manual_seed(1)
+        model(**batch([NOTE] * 9, [SAD])).square().sum().backward()
+        found.append({name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None})
+    assert found[0].keys() == found[1].keys() and len(found[0]) > 5
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(found[1][name], gradient)
