@@ -1,4 +1,4 @@
-"""Train one sequence classifier on one fold: python stages/train_sc.py concatenated|apart MODEL FOLD."""
+"""Train one sequence classifier on one fold: python stages/train_sc.py concatenated|apart|masked MODEL FOLD."""
 
 import argparse
 import time
@@ -10,7 +10,7 @@ from abstractor.errors import run_script
 def main() -> None:
     """Train, then write the model folder, the loss curve and the run card."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("form", choices=("concatenated", "apart"))
+    parser.add_argument("form", choices=("concatenated", "apart", "masked"))
     parser.add_argument("model")
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
@@ -23,6 +23,7 @@ def main() -> None:
 
     from abstractor.sc.model import Reading, save
     from abstractor.sc.params import RDropWeight, ScModel
+    from abstractor.sc.readout import card as head_card
     from abstractor.sc.train import train
     from abstractor.training import write_curve
 
@@ -43,6 +44,7 @@ def main() -> None:
     save(outcome.model, reading, Path("models") / name / str(fold))
     write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
     card = {"parameters": model_params.model_dump(), "rdrop": rdrop, "fold": fold, "cases": len(cases)}
+    card |= head_card(outcome.model)
     runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
 
 

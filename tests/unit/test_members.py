@@ -10,7 +10,14 @@ from abstractor import members
 from abstractor.errors import UserError
 from abstractor.params import Params
 
-GOOD: dict[str, Any] = {"sc_1": ["one"], "sc_2": ["two"], "sc": ["one", "two"], "ar": ["three"], "folds": [0, 1]}
+GOOD: dict[str, Any] = {
+    "sc_1": ["one"],
+    "sc_2": ["two"],
+    "sc_3": ["masked"],
+    "sc": ["one", "two", "masked"],
+    "ar": ["three"],
+    "folds": [0, 1],
+}
 
 
 def read(folder: Path, **changes: Any) -> members.Members:
@@ -21,28 +28,30 @@ def read(folder: Path, **changes: Any) -> members.Members:
 
 def test_members_are_all_models_by_kind(tmp_path: Path) -> None:
     found = read(tmp_path)
-    assert found.names == ("one", "two", "three") and found.folds == (0, 1)
-    assert [found.kind(name) for name in found.names] == ["sc", "sc", "ar"]
+    assert found.names == ("one", "two", "masked", "three") and found.folds == (0, 1)
+    assert [found.kind(name) for name in found.names] == ["sc", "sc", "sc", "ar"]
 
 
 def test_a_kind_may_be_empty(tmp_path: Path) -> None:
-    assert read(tmp_path, sc_1=[], sc_2=[], sc=[]).names == ("three",)
-    assert read(tmp_path, ar=[], sc_2=[], sc=["one"]).names == ("one",)
+    assert read(tmp_path, sc_1=[], sc_2=[], sc_3=[], sc=[]).names == ("three",)
+    assert read(tmp_path, ar=[], sc_2=[], sc_3=[], sc=["one"]).names == ("one",)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"ar": ["one"]}, "one stands twice"),
-        ({"sc_2": ["one"], "sc": ["one", "one"]}, "one stands twice"),
+        ({"sc_2": ["one"], "sc": ["one", "one", "masked"]}, "one stands twice"),
+        ({"sc_3": ["one"], "sc": ["one", "two", "one"]}, "one stands twice"),
         ({"ar": ["Three"]}, "must match"),
         ({"ar": ["3b.x"]}, "must match"),
         ({"ar": ["ensemble"]}, "reserved"),
         ({"ar": ["backbones"]}, "reserved"),
-        ({"sc": ["one"]}, "sc must list"),
-        ({"sc": ["one", "two", "three"]}, "sc must list"),
-        ({"sc": ["one", "two", "two"]}, "sc must list"),
-        ({"sc_1": [], "sc_2": [], "sc": [], "ar": []}, "needs a model"),
+        ({"sc": ["one", "masked"]}, "sc must list"),
+        ({"sc": ["one", "two"]}, "sc must list"),
+        ({"sc": ["one", "two", "masked", "three"]}, "sc must list"),
+        ({"sc": ["one", "two", "masked", "two"]}, "sc must list"),
+        ({"sc_1": [], "sc_2": [], "sc_3": [], "sc": [], "ar": []}, "needs a model"),
         ({"folds": [1, 2]}, "folds"),
         ({"folds": [0]}, "folds"),
     ],

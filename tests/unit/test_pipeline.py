@@ -57,7 +57,7 @@ def test_parameters_are_those_that_the_script_reads(name: str) -> None:
         re.sub(r"\{.*?\}", "*", key) for key in re.findall(r"(?:params|Params\(\))\.get\(\s*f?[\"'](.*?)[\"'],", text)
     }
     if "read_members(params)" in text or "members.read(params)" in text:
-        read |= {"sc_1", "sc_2", "sc", "ar", "folds"}
+        read |= {"sc_1", "sc_2", "sc_3", "sc", "ar", "folds"}
     if "made.teachers(params" in text:
         read |= {"sc", "ar", "teachers_sc", "teachers_ar"}
     listed = {re.sub(r"\$\{.*?\}", "*", entry) for entry in stage.get("params", [])}
@@ -91,6 +91,7 @@ def test_rdrop_reaches_classifiers_only() -> None:
     assert {name for name, stage in STAGES.items() if "rdrop" in stage.get("params", [])} == {
         "train_sc_1",
         "train_sc_2",
+        "train_sc_3",
     }
 
 

@@ -38,23 +38,28 @@ def longest_row(backbone: Any) -> int | None:
 
 
 def states(backbone: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-    """The last hidden states of rows padded on the right.
+    """The last hidden states of rows padded on the right; arguments as in `outputs`. Returns (R, L, H)."""
+    result: Tensor = outputs(backbone, input_ids, attention_mask, torch.zeros_like(input_ids)).last_hidden_state
+    return result[:, : input_ids.shape[1]]
 
-    Longformer's first token sees the whole row and is seen by all of it (arXiv 2004.05150, section 3.1). Rows too
-    short for BigBird's sparse attention are padded, or it would attend in full from there on, for good; that attention
-    is computed in float32, since transformers 5.17 mixes dtypes in it under autocast.
+
+def outputs(backbone: Any, input_ids: Tensor, attention_mask: Tensor, central: Tensor) -> Any:
+    """What a model returns for rows padded on the right.
+
+    Longformer's first token sees the whole row and is seen by all of it, and so do the tokens that ask something of
+    the row (arXiv 2004.05150, section 3.1). Rows too short for BigBird's sparse attention are padded further, or it
+    would attend in full from there on, for good; that attention is computed in float32, since transformers 5.17 mixes
+    dtypes in it under autocast.
 
     Args:
         backbone: a transformers or peft model.
         input_ids: (R, L).
         attention_mask: (R, L), 1 for a token, 0 for padding.
-
-    Returns:
-        (R, L, H).
+        central: (R, L), not 0 for a token that asks.
     """
     config, length, more = backbone.config, input_ids.shape[1], {}
     if config.model_type == "longformer":
-        more["global_attention_mask"] = attention_mask.new_zeros(attention_mask.shape)
+        more["global_attention_mask"] = central.to(attention_mask.dtype, copy=True)
         more["global_attention_mask"][:, 0] = 1
     precision: Any = nullcontext()
     if _is_sparse(config):
@@ -63,8 +68,7 @@ def states(backbone: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         attention_mask = pad(attention_mask, (0, missing))
         precision = torch.autocast(input_ids.device.type, enabled=False)
     with precision:
-        result: Tensor = backbone(input_ids=input_ids, attention_mask=attention_mask, **more).last_hidden_state
-    return result[:, :length]
+        return backbone(input_ids=input_ids, attention_mask=attention_mask, **more)
 
 
 def _is_sparse(config: Any) -> bool:

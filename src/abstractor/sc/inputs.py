@@ -1,4 +1,4 @@
-"""From cases to rows of tokens: SC1 reads both narratives in one row, SC2 each in a row of its own."""
+"""From cases to rows of tokens: SC1 and SC3 read both narratives in one row, SC2 each in a row of its own."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,8 +13,8 @@ from abstractor.codebook import Codebook
 from abstractor.sc.layout import NOT_CODED
 from abstractor.truncation import cut_middle, fair_shares
 
-FORMS = ("concatenated", "apart")
-"""SC1 and SC2."""
+FORMS = ("concatenated", "apart", "masked")
+"""SC1, SC2 and SC3."""
 
 
 class Special(NamedTuple):
@@ -32,8 +32,13 @@ class Special(NamedTuple):
 class RowBuilder:
     """Builds the rows of a case from the tokens of its narratives."""
 
-    def __init__(self, tokenizer: Any, codebook: Codebook, form: str, max_tokens: int) -> None:
-        """Take the special tokens of `tokenizer` and the narratives of `codebook`; rows get `max_tokens` at most."""
+    def __init__(
+        self, tokenizer: Any, codebook: Codebook, form: str, max_tokens: int, prompt: Sequence[int] = ()
+    ) -> None:
+        """Take the special tokens of `tokenizer` and the narratives of `codebook`; rows get `max_tokens` at most.
+
+        `prompt` stands after the narratives of every row and is never cut.
+        """
         first = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
         last = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
         # A number is enough, since training teaches what it stands for; a description would cost tokens in every row.
@@ -41,27 +46,45 @@ class RowBuilder:
         headings = [tokenizer(name, add_special_tokens=False)["input_ids"] for name in names]
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else last
         self.special = Special([] if first is None else [first], [] if last is None else [last], headings, pad or 0)
+        self.closing = [*prompt, *self.special.end] if prompt else []
         self.form, self.max_tokens = form, max_tokens
 
     def rows(self, narratives: Sequence[Sequence[int]], swapped: bool = False) -> list[list[int]]:
-        """The rows of one case: one for SC1, one for each narrative that is not empty for SC2.
+        """The rows of one case: one for SC1 and SC3, one for each narrative that is not empty for SC2.
 
         Args:
             narratives: tokens of each narrative, in the codebook's order.
             swapped: last narrative first.
         """
         present = [number for number, tokens in enumerate(narratives) if tokens]
-        groups = [present[::-1] if swapped else present] if self.form == "concatenated" else [[n] for n in present]
+        groups = [[n] for n in present] if self.form == "apart" else [present[::-1] if swapped else present]
         return [self._row(narratives, group) for group in groups]
+
+    def fixed(self, group: Sequence[int]) -> int:
+        """Tokens that a row of these narratives has beside theirs."""
+        special = self.special
+        around = sum(len(special.headings[n]) + len(special.end) for n in group)
+        return len(special.start) + around + len(self.closing)
 
     def _row(self, narratives: Sequence[Sequence[int]], group: list[int]) -> list[int]:
         special = self.special
-        fixed = len(special.start) + sum(len(special.headings[n]) + len(special.end) for n in group)
-        shares = fair_shares([len(narratives[n]) for n in group], self.max_tokens - fixed)
+        shares = fair_shares([len(narratives[n]) for n in group], self.max_tokens - self.fixed(group))
         row = list(special.start)
         for number, share in zip(group, shares, strict=True):
             row += [*special.headings[number], *cut_middle(narratives[number], share), *special.end]
-        return row
+        return row + self.closing
+
+
+def plain_tokens(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    """Tokens of texts, none of them special: a report must not end its own row, or bring a mask of its own.
+
+    A special token that a text spells out is split into plain ones. Tokenizers that list them among their pieces
+    (Unigram: XLM-RoBERTa, DeBERTa-v2) find them all the same, so these are dropped.
+    """
+    special = {getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "cls", "sep", "mask")}
+    special -= {tokenizer.unk_token_id}
+    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return [[token for token in tokens if token not in special] for tokens in encoded]
 
 
 def tokenise(tokenizer: Any, codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame | None) -> datasets.Dataset:
@@ -77,9 +100,7 @@ def tokenise(tokenizer: Any, codebook: Codebook, cases: pd.DataFrame, labels: pd
         A dataset in the order of `cases`: `narratives` (tokens of each narrative) and `labels`
         (index of each variable's code, or NOT_CODED).
     """
-    texts = [cases[column].tolist() for column in codebook.narratives]
-    # Special tokens written in a narrative are split into plain ones: a report must not end its own row.
-    encoded = [tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] for text in texts]
+    encoded = [plain_tokens(tokenizer, cases[column].tolist()) for column in codebook.narratives]
     targets = (
         np.full((len(cases), len(codebook.variables)), NOT_CODED)
         if labels is None

@@ -1,4 +1,4 @@
-"""The classifier: a backbone, a pooling, one linear head over all variables.
+"""The classifier: a backbone, a pooling, one linear head over all variables; or, for SC3, see `readout`.
 
 R rows, B cases, L tokens, H hidden units, K outputs.
 """
@@ -18,8 +18,10 @@ from abstractor.codebook import Codebook
 from abstractor.files import replaced, write_json
 from abstractor.pretrained import backbone_folder, tidy_adapter
 from abstractor.runs import RunError
-from abstractor.sc import families
+from abstractor.sc import families, readout
+from abstractor.sc.masked import Verbalizer, verbalizer
 from abstractor.sc.params import ScModel
+from abstractor.sc.readout import MaskedClassifier
 
 _HEAD, _READING = "head.safetensors", "classifier.json"
 
@@ -78,6 +80,10 @@ class Classifier(nn.Module):
         case_logits: Tensor = logits.amax(dim=1).float()
         return case_logits
 
+    def parts(self) -> tuple[list[tuple[str, nn.Parameter]], list[tuple[str, nn.Parameter]]]:
+        """Names and weights of what was pretrained, and those of the head."""
+        return list(self.backbone.named_parameters()), list(self.head.named_parameters())
+
 
 def pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
     """One vector a row: the mean of its tokens, its first or its last. Shapes (R, L, H), (R, L) -> (R, H)."""
@@ -100,7 +106,23 @@ def build(params: ScModel, outputs: int, dtype: torch.dtype = torch.float32) -> 
         RunError: the backbone cannot read rows of `max_tokens`.
         ArchitectureError: the backbone cannot compute in `dtype`.
     """
-    model = _pretrained(backbone_folder(params.backbone), params.max_tokens, dtype)
+    backbone = _prepared(_pretrained(backbone_folder(params.backbone), params.max_tokens, dtype), params)
+    return Classifier(backbone, outputs, params.pooling, params.head_dropout)
+
+
+def build_masked(params: ScModel, words: Verbalizer, dtype: torch.dtype = torch.float32) -> MaskedClassifier:
+    """SC3's classifier, its head pretrained where the backbone has one; the rest as in `build`.
+
+    Raises:
+        RunError: the backbone cannot read rows of `max_tokens`, or its architecture has no masked-LM head.
+        ArchitectureError: the backbone cannot compute in `dtype`.
+    """
+    folder = backbone_folder(params.backbone)
+    model, head = readout.load(folder, **_options(folder, params.max_tokens, dtype))
+    return MaskedClassifier(_prepared(model, params), words, params.head_dropout, head)
+
+
+def _prepared(model: Any, params: ScModel) -> Any:
     limit = families.longest_row(model)
     if limit is not None and params.max_tokens > limit:
         raise RunError(
@@ -118,7 +140,7 @@ def build(params: ScModel, outputs: int, dtype: torch.dtype = torch.float32) -> 
                 target_modules=sorted(params.lora.targets),
             ),
         )
-    return Classifier(model, outputs, params.pooling, params.head_dropout)
+    return model
 
 
 def load_tokenizer(backbone: str) -> Any:
@@ -127,18 +149,24 @@ def load_tokenizer(backbone: str) -> Any:
 
 
 def save(model: nn.Module, reading: Reading, folder: Path) -> None:
-    """Write a model folder, whole or not at all: what transformers or peft would, and the head beside it."""
-    assert isinstance(model, Classifier)
+    """Write a model folder, whole or not at all: what transformers or peft would, and the head beside it.
+
+    SC3's head belongs to the model that transformers writes; only where an adapter stands for it, a new one is beside.
+    """
+    assert isinstance(model, Classifier | MaskedClassifier)
     with replaced(folder) as partial:
         model.backbone.save_pretrained(partial)
         if reading.adapter:
             tidy_adapter(partial, reading.backbone)
-        head = {name: weight.detach().cpu().contiguous() for name, weight in model.head.state_dict().items()}
-        save_file(head, partial / _HEAD)
+        if isinstance(model, Classifier) or (reading.adapter and model.origin == "new"):
+            head = {name: weight.detach().cpu().contiguous() for name, weight in model.parts()[1]}
+            save_file(head, partial / _HEAD)
         write_json(partial / _READING, reading._asdict())
 
 
-def load(folder: Path, codebook: Codebook, dtype: torch.dtype = torch.float32) -> tuple[Classifier, Reading]:
+def load(
+    folder: Path, codebook: Codebook, dtype: torch.dtype = torch.float32
+) -> tuple[Classifier | MaskedClassifier, Reading]:
     """A trained classifier in evaluation mode, and how it reads; `dtype` as in `build`.
 
     Raises:
@@ -151,6 +179,8 @@ def load(folder: Path, codebook: Codebook, dtype: torch.dtype = torch.float32) -
     if reading.columns != list(codebook.columns):
         raise RunError(f"{folder} was trained for other variables than codebook {codebook.dataset}; train it again")
     source = backbone_folder(reading.backbone) if reading.adapter else folder
+    if reading.form == "masked":
+        return _load_masked(folder, source, codebook, reading, dtype).eval(), reading
     base = _pretrained(source, reading.max_tokens, dtype)
     backbone = PeftModel.from_pretrained(base, folder) if reading.adapter else base
     model = Classifier(backbone, len(reading.columns), reading.pooling, 0.0)
@@ -158,10 +188,29 @@ def load(folder: Path, codebook: Codebook, dtype: torch.dtype = torch.float32) -
     return model.eval(), reading
 
 
+def _load_masked(
+    folder: Path, source: Path, codebook: Codebook, reading: Reading, dtype: torch.dtype
+) -> MaskedClassifier:
+    words = verbalizer(load_tokenizer(reading.backbone), codebook)
+    base, head = readout.load(source, **_options(source, reading.max_tokens, dtype))
+    backbone = PeftModel.from_pretrained(base, folder) if reading.adapter else base
+    model = MaskedClassifier(backbone, words, 0.0, head)
+    if head == "new":  # a folder of all weights holds the head's as well
+        weights = load_file(folder / _HEAD)
+        with torch.no_grad():
+            for name, weight in model.parts()[1]:
+                weight.copy_(weights[name])
+    return model
+
+
 def _pretrained(folder: Path, max_tokens: int, dtype: torch.dtype) -> Any:
+    return AutoModel.from_pretrained(folder, dtype=torch.float32, **_options(folder, max_tokens, dtype))
+
+
+def _options(folder: Path, max_tokens: int, dtype: torch.dtype) -> dict[str, Any]:
+    """Config and attention of a backbone, for `from_pretrained`."""
     config = AutoConfig.from_pretrained(folder)
     families.configure(config, max_tokens)
     chosen = choose_attention(config, "auto", dtype).name
     # A type that no rule names gets what transformers itself would take: not all have SDPA.
-    attention = chosen if rule(config) != Rule() else None
-    return AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, attn_implementation=attention)
+    return {"config": config, "attn_implementation": chosen if rule(config) != Rule() else None}

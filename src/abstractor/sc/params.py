@@ -36,7 +36,7 @@ class ScModel(Strict):
     max_tokens: Annotated[int, Field(ge=16, le=131072)]
     """Longest row; longer narratives lose their middle."""
     pooling: Literal["mean", "first", "last"]
-    """Which states stand for the row: the mean of all, the first ([CLS]) or the last token's."""
+    """Which states stand for the row: the mean of all, the first ([CLS]) or the last token's; SC3 reads its masks."""
     head_dropout: Share
     """Dropout before the head."""
     lora: Lora | None
@@ -48,7 +48,7 @@ class ScModel(Strict):
     categorical_weight: Weight
     """Weight of each categorical variable's cross entropy."""
     swap: Share
-    """Probability that a training case's narratives change places (SC1)."""
+    """Probability that a training case's narratives change places (SC1, SC3)."""
     epochs: Annotated[int, Field(ge=1, le=1000)]
     """Passes over the training cases."""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
@@ -60,7 +60,7 @@ class ScModel(Strict):
     learning_rate: Rate
     """Peak rate of the backbone."""
     head_learning_rate: Rate
-    """Peak rate of the new head."""
+    """Peak rate of the new head; a pretrained one (SC3) learns at the backbone's."""
     warmup: Share
     """Share of all steps in which the rate rises."""
     weight_decay: Share

@@ -10,6 +10,7 @@ from abstractor.codebook import Codebook
 from abstractor.runs import Compute, to_device
 from abstractor.sc import inputs
 from abstractor.sc.layout import Layout, probabilities
+from abstractor.sc.masked import row_builder
 from abstractor.sc.model import load, load_tokenizer
 from abstractor.scoring import Driver, Part
 
@@ -29,7 +30,7 @@ def driver(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int
     model, reading = load(folder, codebook, compute.dtype)
     model.to(compute.device)
     tokenizer = load_tokenizer(reading.backbone)
-    builder = inputs.RowBuilder(tokenizer, codebook, reading.form, reading.max_tokens)
+    builder = row_builder(tokenizer, codebook, reading.form, reading.max_tokens)
     layout, multiple = Layout.of(codebook), alignment(compute.device.type)
 
     def read(cases: pd.DataFrame) -> Part:

@@ -14,8 +14,10 @@ from abstractor.runs import Compute, derive_seed
 from abstractor.sc import inputs
 from abstractor.sc.layout import Layout
 from abstractor.sc.losses import constant_loss, rdrop_loss, supervised_loss
-from abstractor.sc.model import Classifier, build, load_tokenizer
+from abstractor.sc.masked import row_builder, verbalizer
+from abstractor.sc.model import Classifier, build, build_masked, load_tokenizer
 from abstractor.sc.params import ScModel
+from abstractor.sc.readout import MaskedClassifier
 from abstractor.training import Data, Losses, LossFunction, Outcome, Schedule, decay_groups, fit
 
 
@@ -34,7 +36,7 @@ def train(
     Args:
         params: of the model.
         rdrop: weight of R-Drop; 0 turns it off.
-        form: concatenated (SC1) or apart (SC2).
+        form: concatenated (SC1), apart (SC2) or masked (SC3).
         codebook: the variables.
         cases: training part of the fold, index uid.
         labels: their codes, index uid.
@@ -42,17 +44,24 @@ def train(
         seed_of: global seed, model name, fold: what the seeds are derived from.
 
     Raises:
-        RunError: training collapsed with every allowed seed.
+        RunError: training collapsed with every allowed seed, or the backbone cannot do what `params` ask for.
     """
     layout = Layout.of(codebook)
     tokenizer = load_tokenizer(params.backbone)
-    builder = inputs.RowBuilder(tokenizer, codebook, form, params.max_tokens)
+    builder = row_builder(tokenizer, codebook, form, params.max_tokens)
     order_seed = derive_seed(*seed_of, params.seed, "order")
     multiple = alignment(compute.device.type)
     data = _data(params, rdrop, codebook, tokenizer, builder, cases, labels, order_seed, multiple)
     targets = torch.tensor(inputs.code_indices(codebook, labels, cases.index))
+    words = verbalizer(tokenizer, codebook) if form == "masked" else None
+
+    def fresh(_: int) -> nn.Module:
+        if words is not None:
+            return build_masked(params, words, compute.dtype)
+        return build(params, len(codebook.columns), compute.dtype)
+
     return fit(
-        lambda _: build(params, len(codebook.columns), compute.dtype),
+        fresh,
         loss_function(params, rdrop, layout),
         data,
         Schedule(
@@ -96,10 +105,11 @@ def loss_function(params: ScModel, rdrop: float, layout: Layout) -> LossFunction
 
 def optimiser_groups(model: nn.Module, params: ScModel) -> list[dict[str, Any]]:
     """The backbone at its rate, the new head at its own."""
-    assert isinstance(model, Classifier)
+    assert isinstance(model, Classifier | MaskedClassifier)
+    backbone, head = model.parts()
     return [
-        *decay_groups(model.backbone.named_parameters(), params.learning_rate, params.weight_decay),
-        *decay_groups(model.head.named_parameters(), params.head_learning_rate, params.weight_decay),
+        *decay_groups(backbone, params.learning_rate, params.weight_decay),
+        *decay_groups(head, params.head_learning_rate, params.weight_decay),
     ]
 
 

@@ -30,6 +30,7 @@ PARAMS = {
     "folds": [0, 1],
     "sc_1": ["one"],
     "sc_2": ["two"],
+    "sc_3": [],
     "sc": ["one", "two"],
     "ar": ["three"],
     "baseline": {"c": 10.0, "min_df": 1, "max_features": None},

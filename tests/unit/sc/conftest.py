@@ -13,6 +13,7 @@ from abstractor.codebook import Codebook, Variable
 from abstractor.sc.params import ScModel
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "1", "2", ":", "report", "note", "no", "sad", "house", "park"]
+WORDS += ["[MASK]", "yes", "A", "B", "C", "place", "mood", ";", "street"]
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     raw = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.Whitespace()
     special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    special["mask_token"] = "[MASK]"
     fast = PreTrainedTokenizerFast(tokenizer_object=raw, **special)
     torch.manual_seed(0)
     shape: dict[str, Any] = {"vocab_size": 32, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
