@@ -50,7 +50,7 @@ def packed(setup: ar_scoring.Setup, batcher: Batcher, task: Task) -> None:
     """Gradients of the mean loss in this project's way, one backward pass a micro-batch."""
     losses = loss_function(setup.params, task.cases.answers)
     for group in batcher.groups(task.cases.prefixes):
-        batch = {"prompts": batcher.batch([task.cases.prefixes[n] for n in group]), "labels": task.labels[group]}
+        batch = {"prompts": batcher.batch([task.cases.prefixes[n] for n in group]), "targets": task.labels[group]}
         torch.autograd.backward(losses(setup.model, batch).total.sum() / len(task.labels))
 
 

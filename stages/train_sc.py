@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, folds, runs
+    from abstractor import codebook, corpus, folds, runs, targets
     from abstractor.params import Params
 
     params = Params()
@@ -33,10 +33,11 @@ def main() -> None:
     uids = assignment.index[assignment != fold]
     cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book).loc[uids]
     labels = corpus.read_prepared_labels(Path("data/prepared/labels.parquet"), book).loc[uids]
+    known = targets.of_labels(book, labels)
 
     start = time.monotonic()
     seed_of = (params.get("seed", runs.Seed), name, fold)
-    outcome = train(model_params, rdrop, arguments.form, book, cases, labels, compute, seed_of)
+    outcome = train(model_params, rdrop, arguments.form, book, cases, known, compute, seed_of)
     seconds = time.monotonic() - start
 
     reading = Reading.of(model_params, arguments.form, book)

@@ -21,7 +21,7 @@ from abstractor.files import replaced
 from abstractor.runs import Compute, RunError, autocast, to_device
 
 Batch = dict[str, Any]
-"""Tensors of one micro-batch; `labels` has one row a case."""
+"""Tensors of one micro-batch; `targets` has one row a case."""
 
 _OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit"}
 
@@ -32,7 +32,7 @@ class Losses(NamedTuple):
     total: Tensor
     """What is minimised, (B,)."""
     supervised: Tensor
-    """The part that the labels ask for, (B,): what the collapse guard and early stopping watch."""
+    """The part that the targets ask for, (B,): what the collapse guard and early stopping watch."""
 
 
 LossFunction = Callable[[nn.Module, Batch], Losses]
@@ -139,7 +139,7 @@ def mean_loss(model: nn.Module, losses: LossFunction, batches: list[Batch], comp
     with torch.inference_mode(), autocast(compute):
         for batch in batches:
             total += float(losses(model, to_device(batch, compute)).supervised.sum())
-            cases += len(batch["labels"])
+            cases += len(batch["targets"])
     return total / cases
 
 
@@ -215,7 +215,7 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward of every micro-batch; returns the mean total loss of the step's cases."""
         model.train()
-        cases = sum(len(micro["labels"]) for micro in inputs)
+        cases = sum(len(micro["targets"]) for micro in inputs)
         total, supervised = torch.zeros((), device=self.compute.device), 0.0
         for micro in inputs:
             with autocast(self.compute):

@@ -22,13 +22,13 @@ class Number(nn.Module):
 
 
 def losses(model: nn.Module, batch: dict[str, Any]) -> Losses:
-    loss = (model.value - batch["labels"]).square()
+    loss = (model.value - batch["targets"]).square()
     return Losses(loss, loss.detach())
 
 
 def collate_in(size: int) -> Callable[[list[float]], list[dict[str, Any]]]:
     def collate(items: list[float]) -> list[dict[str, Any]]:
-        return [{"labels": torch.tensor(items[start : start + size])} for start in range(0, len(items), size)]
+        return [{"targets": torch.tensor(items[start : start + size])} for start in range(0, len(items), size)]
 
     return collate
 

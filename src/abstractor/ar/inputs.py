@@ -29,7 +29,7 @@ def tokenise(
 
     Returns:
         A dataset in the order of `cases`: `prefix` and `swapped` (ids of the prefix with the reports in either order)
-        and `labels` (place of each variable's code among its answers, or -1).
+        and `targets` (place of each variable's code among its answers, or -1).
     """
     names = [variable.name for variable in codebook.variables]
     codes = np.full((len(cases), len(names)), -1) if labels is None else labels.loc[cases.index, names].to_numpy()
@@ -38,7 +38,7 @@ def tokenise(
         {
             "prefix": [prompts.prefix(case) for case in reports],
             "swapped": [prompts.prefix(case, swapped=True) for case in reports],
-            "labels": option_indices(codebook, codes).tolist(),
+            "targets": option_indices(codebook, codes).tolist(),
         }
     )
 
@@ -112,7 +112,7 @@ class Batcher:
             return [
                 {
                     "prompts": self.batch([prefixes[n] for n in group] * copies),
-                    "labels": torch.tensor([items[n]["labels"] for n in group]),
+                    "targets": torch.tensor([items[n]["targets"] for n in group]),
                 }
                 for group in self.groups(prefixes, copies)
             ]

@@ -76,7 +76,7 @@ def train(
             restarts=params.restarts,
         ),
         compute,
-        constant_loss(np.asarray(data.training["labels"])),
+        constant_loss(np.asarray(data.training["targets"])),
         (derive_seed(*seed_of, params.seed, "initialisation", attempt) for attempt in count()),
         order_seed,
         lambda model: decay_groups(model.named_parameters(), params.learning_rate, params.weight_decay),
@@ -87,7 +87,7 @@ def loss_function(params: ArModel, answers: Sequence[Sequence[int]]) -> LossFunc
     """The loss of a micro-batch: cross entropy of the answers, plus R-Drop while training (one doubled batch)."""
 
     def losses(model: nn.Module, batch: dict[str, Any]) -> Losses:
-        logits, labels = question_logits(model, batch["prompts"]), batch["labels"]
+        logits, labels = question_logits(model, batch["prompts"]), batch["targets"]
         passes = logits.chunk(len(logits) // len(labels))
         loss = sum((_answer_loss(params.loss, one, labels, answers) for one in passes), start=torch.zeros(())) / len(
             passes

@@ -10,7 +10,6 @@ import torch
 
 from abstractor.batching import by_budget
 from abstractor.codebook import Codebook
-from abstractor.sc.layout import NOT_CODED
 from abstractor.truncation import cut_middle, fair_shares
 
 FORMS = ("concatenated", "apart")
@@ -64,37 +63,29 @@ class RowBuilder:
         return row
 
 
-def tokenise(tokenizer: Any, codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame | None) -> datasets.Dataset:
+def tokenise(tokenizer: Any, codebook: Codebook, cases: pd.DataFrame, targets: pd.DataFrame | None) -> datasets.Dataset:
     """Tokenise once, in memory.
 
     Args:
         tokenizer: of the backbone.
-        codebook: names the narrative columns and the codes.
+        codebook: names the narrative columns and the outputs.
         cases: index uid.
-        labels: index uid, codes or -1; None for cases to predict.
+        targets: index uid, as `abstractor.targets` makes them; None for cases to predict.
 
     Returns:
-        A dataset in the order of `cases`: `narratives` (tokens of each narrative) and `labels`
-        (index of each variable's code, or NOT_CODED).
+        A dataset in the order of `cases`: `narratives` (tokens of each narrative) and `targets` (one value for each of
+        `codebook.columns`, NaN where not coded), joined by uid.
     """
     texts = [cases[column].tolist() for column in codebook.narratives]
     # Special tokens written in a narrative are split into plain ones: a report must not end its own row.
     encoded = [tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] for text in texts]
-    targets = (
-        np.full((len(cases), len(codebook.variables)), NOT_CODED)
-        if labels is None
-        else code_indices(codebook, labels, cases.index)
+    columns = list(codebook.columns)
+    joined = (
+        np.full((len(cases), len(columns)), np.nan) if targets is None else targets.loc[cases.index, columns].to_numpy()
     )
     return datasets.Dataset.from_dict(
-        {"narratives": [list(case) for case in zip(*encoded, strict=True)], "labels": targets.tolist()}
+        {"narratives": [list(case) for case in zip(*encoded, strict=True)], "targets": joined.tolist()}
     )
-
-
-def code_indices(codebook: Codebook, labels: pd.DataFrame, uids: pd.Index) -> np.ndarray:
-    """Index of each label's code in its variable, NOT_CODED where there is none; (cases, variables), joined by uid."""
-    joined = labels.loc[uids]
-    columns = [pd.Index(v.codes).get_indexer(pd.Index(joined[v.name])) for v in codebook.variables]
-    return np.stack(columns, axis=1)
 
 
 def collator(
@@ -118,25 +109,27 @@ def collator(
         weight = copies * max(map(len, rows))
         groups = by_budget(lengths, budget / weight)
         return [
-            micro_batch([rows[n] for n in group], [items[n]["labels"] for n in group], builder.special.pad, multiple)
+            micro_batch([rows[n] for n in group], [items[n]["targets"] for n in group], builder.special.pad, multiple)
             for group in groups
         ]
 
     return collate
 
 
-def micro_batch(cases: list[list[list[int]]], labels: list[list[int]], pad: int, multiple: int = 1) -> dict[str, Any]:
+def micro_batch(
+    cases: list[list[list[int]]], targets: list[list[float]], pad: int, multiple: int = 1
+) -> dict[str, Any]:
     """Pad rows to the longest.
 
     Args:
         cases: rows of each case.
-        labels: (B, V) indices.
+        targets: (B, K), NaN where not coded.
         pad: token of the padding.
         multiple: L is rounded up to it (see `batching.alignment`).
 
     Returns:
         `input_ids`, `attention_mask` (R, L); `case` and `slot` (R,): whose row it is and its place there;
-        `labels` (B, V).
+        `targets` (B, K) float32.
     """
     rows = [row for case in cases for row in case]
     length = -(-max(map(len, rows)) // multiple) * multiple
@@ -145,5 +138,5 @@ def micro_batch(cases: list[list[list[int]]], labels: list[list[int]], pad: int,
         "attention_mask": torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows]),
         "case": torch.tensor([number for number, case in enumerate(cases) for _ in case]),
         "slot": torch.tensor([slot for case in cases for slot in range(len(case))]),
-        "labels": torch.tensor(labels),
+        "targets": torch.tensor(targets, dtype=torch.float32),
     }

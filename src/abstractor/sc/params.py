@@ -8,6 +8,7 @@ from abstractor.params import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
+Part = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=100)]
 RDropWeight = Weight
 """Type of the top-level parameter `rdrop`."""
@@ -47,6 +48,12 @@ class ScModel(Strict):
     """Weight of the binary cross entropies, summed over the variables."""
     categorical_weight: Weight
     """Weight of each categorical variable's cross entropy."""
+    lovasz_weight: Weight
+    """Weight of the symmetric Lovasz hinge over a case's binary variables (arXiv 1705.08790); 0: none."""
+    focal: Annotated[float, Field(ge=0, le=10)]
+    """Exponent of focal loss (arXiv 1708.02002, 2006.04388); 0: plain cross entropy."""
+    label_smoothing: Part
+    """Share of a uniform guess in every target, soft ones too (arXiv 1512.00567)."""
     swap: Share
     """Probability that a training case's narratives change places (SC1)."""
     epochs: Annotated[int, Field(ge=1, le=1000)]

@@ -3,6 +3,7 @@
 from itertools import count
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -13,9 +14,10 @@ from abstractor.folds import stratified_slice
 from abstractor.runs import Compute, derive_seed
 from abstractor.sc import inputs
 from abstractor.sc.layout import Layout
-from abstractor.sc.losses import constant_loss, rdrop_loss, supervised_loss
+from abstractor.sc.losses import Terms, constant_loss, rdrop_loss, supervised_loss
 from abstractor.sc.model import Classifier, build, load_tokenizer
 from abstractor.sc.params import ScModel
+from abstractor.targets import likeliest
 from abstractor.training import Data, Losses, LossFunction, Outcome, Schedule, decay_groups, fit
 
 
@@ -25,7 +27,7 @@ def train(
     form: str,
     codebook: Codebook,
     cases: pd.DataFrame,
-    labels: pd.DataFrame,
+    targets: pd.DataFrame,
     compute: Compute,
     seed_of: tuple[int, str, int],
 ) -> Outcome:
@@ -37,7 +39,7 @@ def train(
         form: concatenated (SC1) or apart (SC2).
         codebook: the variables.
         cases: training part of the fold, index uid.
-        labels: their codes, index uid.
+        targets: theirs, index uid, as `abstractor.targets` makes them.
         compute: device and dtype.
         seed_of: global seed, model name, fold: what the seeds are derived from.
 
@@ -49,8 +51,8 @@ def train(
     builder = inputs.RowBuilder(tokenizer, codebook, form, params.max_tokens)
     order_seed = derive_seed(*seed_of, params.seed, "order")
     multiple = alignment(compute.device.type)
-    data = _data(params, rdrop, codebook, tokenizer, builder, cases, labels, order_seed, multiple)
-    targets = torch.tensor(inputs.code_indices(codebook, labels, cases.index))
+    data = _data(params, rdrop, codebook, tokenizer, builder, cases, targets, order_seed, multiple)
+    known = torch.tensor(targets.loc[cases.index, list(codebook.columns)].to_numpy(np.float32))
     return fit(
         lambda _: build(params, len(codebook.columns), compute.dtype),
         loss_function(params, rdrop, layout),
@@ -67,28 +69,37 @@ def train(
             restarts=params.restarts,
         ),
         compute,
-        constant_loss(layout, targets, params.binary_weight, params.categorical_weight),
+        constant_loss(layout, known, terms(params)),
         (derive_seed(*seed_of, params.seed, "initialisation", attempt) for attempt in count()),
         order_seed,
         lambda model: optimiser_groups(model, params),
     )
 
 
+def terms(params: ScModel) -> Terms:
+    """What the supervised loss of a model adds up."""
+    return Terms(
+        binary=params.binary_weight,
+        categorical=params.categorical_weight,
+        lovasz=params.lovasz_weight,
+        focal=params.focal,
+        smoothing=params.label_smoothing,
+    )
+
+
 def loss_function(params: ScModel, rdrop: float, layout: Layout) -> LossFunction:
     """The loss of a micro-batch: supervised, plus R-Drop while training (both passes in one doubled batch)."""
-    weights = (params.binary_weight, params.categorical_weight)
+    added = terms(params)
 
     def losses(model: nn.Module, batch: dict[str, Any]) -> Losses:
-        labels, rows = batch["labels"], {key: value for key, value in batch.items() if key != "labels"}
+        targets, rows = batch["targets"], {key: value for key, value in batch.items() if key != "targets"}
         if rdrop == 0 or not model.training:
-            loss = supervised_loss(layout, model(**rows), labels, *weights)
+            loss = supervised_loss(layout, model(**rows), targets, added)
             return Losses(loss, loss)
         doubled = {key: torch.cat([value, value]) for key, value in rows.items()}
-        doubled["case"][len(rows["case"]) :] += len(labels)
+        doubled["case"][len(rows["case"]) :] += len(targets)
         first, second = model(**doubled).chunk(2)
-        loss = (
-            supervised_loss(layout, first, labels, *weights) + supervised_loss(layout, second, labels, *weights)
-        ) / 2
+        loss = (supervised_loss(layout, first, targets, added) + supervised_loss(layout, second, targets, added)) / 2
         return Losses(loss + rdrop * rdrop_loss(layout, first, second, params.rdrop_form), loss)
 
     return losses
@@ -110,16 +121,18 @@ def _data(
     tokenizer: Any,
     builder: inputs.RowBuilder,
     cases: pd.DataFrame,
-    labels: pd.DataFrame,
+    targets: pd.DataFrame,
     seed: int,
     multiple: int,
 ) -> Data:
-    held = stratified_slice(codebook, labels, max(1, len(cases) // 10), seed) if params.early_stopping else pd.Index([])
-    training = inputs.tokenise(tokenizer, codebook, cases[~cases.index.isin(held)], labels)
+    held = pd.Index([])
+    if params.early_stopping:
+        held = stratified_slice(codebook, likeliest(codebook, targets), max(1, len(cases) // 10), seed)
+    training = inputs.tokenise(tokenizer, codebook, cases[~cases.index.isin(held)], targets)
     lengths = [max(map(len, builder.rows(narratives))) for narratives in training["narratives"]]
     collate = inputs.collator(builder, params.micro_tokens, 1 if rdrop == 0 else 2, params.swap, seed, multiple)
     validation = None
     if len(held):
         unswapped = inputs.collator(builder, params.micro_tokens, 1, 0.0, seed, multiple)
-        validation = unswapped(list(inputs.tokenise(tokenizer, codebook, cases.loc[held], labels)))
+        validation = unswapped(list(inputs.tokenise(tokenizer, codebook, cases.loc[held], targets)))
     return Data(training, lengths, collate, validation)

@@ -102,7 +102,7 @@ def test_the_loss_is_that_of_the_answers(
     model = adapters.build(Path("models/backbones/tiny"), params, torch.float32, CPU.device, prompts.longest, 0)
     found = loss_function(params, prompts.answers)(model, batch).supervised
     logits = question_logits(model, batch["prompts"])
-    for row, targets in enumerate(batch["labels"].tolist()):
+    for row, targets in enumerate(batch["targets"].tolist()):
         losses = []
         for question, place in enumerate(targets):
             if place >= 0:
@@ -140,7 +140,7 @@ def test_rdrop_compares_two_passes_of_the_same_cases(
     first, second = (pick(one, prompts.answers) for one in question_logits(model, batch["prompts"]).chunk(2))
     torch.manual_seed(1)
     found = loss_function(params, prompts.answers)(model, batch)
-    supervised = (cross_entropy(first, batch["labels"]) + cross_entropy(second, batch["labels"])) / 2
+    supervised = (cross_entropy(first, batch["targets"]) + cross_entropy(second, batch["targets"])) / 2
     assert not torch.allclose(first, second)
     torch.testing.assert_close(found.supervised, supervised)
     torch.testing.assert_close(found.total, supervised + 2.0 * symmetric_kl(first, second))

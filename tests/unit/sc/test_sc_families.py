@@ -16,6 +16,7 @@ from abstractor.sc.model import Classifier, Reading, build, load, load_tokenizer
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.train import train
+from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
 HALF = Compute(torch.device("cpu"), torch.bfloat16, "test")
@@ -68,7 +69,7 @@ def of(settings: dict[str, Any], kind: str, **changes: Any) -> ScModel:
 def rows(*lengths: int) -> dict[str, Any]:
     cases = [[[2, *(5 + number % 9 for number in range(length - 2)), 3]] for length in lengths]
     batch = micro_batch(cases, [[0]] * len(lengths), 0)
-    del batch["labels"]
+    del batch["targets"]
     return batch
 
 
@@ -87,7 +88,7 @@ def test_two_steps_change_the_model_and_prediction_finds_it_changed(
 ) -> None:
     write(kind)
     params = of(settings, kind, lora=lora(kind) if adapted else None, epochs=1, batch_size=6, learning_rate=1e-2)
-    outcome = train(params, 1.0, "concatenated", codebook, cases, labels, compute, (7, "m", 0))
+    outcome = train(params, 1.0, "concatenated", codebook, cases, of_labels(codebook, labels), compute, (7, "m", 0))
     assert outcome.steps == 2
     folder = Path("models/m/0")
     save(outcome.model, Reading.of(params, "concatenated", codebook), folder)
@@ -108,11 +109,11 @@ def again(model: Any, kind: str, codebook: Codebook, cases: pd.DataFrame, comput
     tokenizer = load_tokenizer(kind)
     builder = RowBuilder(tokenizer, codebook, "concatenated", 32)
     batches = [
-        micro_batch([builder.rows(item["narratives"])], [item["labels"]], 0)
+        micro_batch([builder.rows(item["narratives"])], [item["targets"]], 0)
         for item in tokenise(tokenizer, codebook, cases, None)
     ]
     with torch.inference_mode(), autocast(compute):
-        logits = [model.eval()(**{k: v for k, v in batch.items() if k != "labels"}) for batch in batches]
+        logits = [model.eval()(**{k: v for k, v in batch.items() if k != "targets"}) for batch in batches]
     return probabilities(Layout.of(codebook), torch.cat(logits))
 
 

@@ -9,12 +9,14 @@ from abstractor.codebook import Codebook
 from abstractor.runs import Compute
 from abstractor.sc.inputs import micro_batch
 from abstractor.sc.layout import Layout
-from abstractor.sc.losses import rdrop_loss, supervised_loss
+from abstractor.sc.losses import Terms, rdrop_loss, supervised_loss
 from abstractor.sc.model import Reading, build, save
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.train import loss_function, optimiser_groups, train
+from abstractor.targets import of_labels
 
+NONE = float("nan")
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["query", "value"]}
 
@@ -27,7 +29,7 @@ def predicted(codebook: Codebook, cases: pd.DataFrame, batch_tokens: int, chunk:
 
 @pytest.fixture
 def batch(codebook: Codebook) -> dict[str, Any]:
-    return micro_batch([[[2, 8, 3], [2, 9, 9, 3]], [[2, 10, 3]]], [[1, 0, 1], [0, -1, 0]], 0)
+    return micro_batch([[[2, 8, 3], [2, 9, 9, 3]], [[2, 10, 3]]], [[1, 1, 0, 0, 1], [0, NONE, NONE, NONE, 0]], 0)
 
 
 def test_rdrop_compares_two_passes_of_the_same_cases(
@@ -35,13 +37,13 @@ def test_rdrop_compares_two_passes_of_the_same_cases(
 ) -> None:
     params, layout = ScModel(**settings), Layout.of(codebook)
     model = build(params, 5)
-    rows = {key: torch.cat([value, value]) for key, value in batch.items() if key != "labels"}
+    rows = {key: torch.cat([value, value]) for key, value in batch.items() if key != "targets"}
     rows["case"] = torch.tensor([0, 0, 1, 2, 2, 3])
     torch.manual_seed(1)
     first, second = model.train()(**rows).split(2)
     torch.manual_seed(1)
     losses = loss_function(params, 2.0, layout)(model, batch)
-    supervised = sum(supervised_loss(layout, one, batch["labels"], 1.0, 1.0) for one in (first, second)) / 2
+    supervised = sum(supervised_loss(layout, one, batch["targets"], Terms(1.0, 1.0)) for one in (first, second)) / 2
     assert not torch.equal(first, second)
     torch.testing.assert_close(losses.supervised, supervised)
     torch.testing.assert_close(losses.total, supervised + 2.0 * rdrop_loss(layout, first, second, "kl"))
@@ -81,7 +83,7 @@ def test_training_learns_and_prediction_recovers_it(
     change: dict[str, Any],
 ) -> None:
     params = ScModel(**settings | {"epochs": 40, "swap": 0.5} | change)
-    outcome = train(params, 0.5, form, codebook, cases, labels, CPU, (7, "m", 0))
+    outcome = train(params, 0.5, form, codebook, cases, of_labels(codebook, labels), CPU, (7, "m", 0))
     save(outcome.model, Reading.of(params, form, codebook), Path("models/m/0"))
     table = predicted(codebook, cases, 100)
     assert list(table.index) == list(cases.index)
@@ -92,12 +94,47 @@ def test_training_learns_and_prediction_recovers_it(
     assert (outcome.best_validation_loss is not None) == ("early_stopping" in change)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lovasz_weight": 1.0},
+        {"focal": 2.0},
+        {"label_smoothing": 0.2},
+    ],
+)
+def test_every_extra_reaches_training(
+    project: Path,
+    settings: dict[str, Any],
+    codebook: Codebook,
+    cases: pd.DataFrame,
+    labels: pd.DataFrame,
+    change: dict[str, Any],
+) -> None:
+    targets = of_labels(codebook, labels)
+    plain, changed = (
+        train(ScModel(**settings | more), 0.0, "apart", codebook, cases, targets, CPU, (7, "m", 0)).model.head.weight
+        for more in ({}, change)
+    )
+    assert not torch.allclose(plain, changed)
+
+
+def test_soft_targets_are_learnt_as_they_are(
+    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    params = ScModel(**settings | {"epochs": 60, "head_dropout": 0.0})
+    targets = of_labels(codebook, labels).clip(0.3, 0.7)
+    outcome = train(params, 0.0, "concatenated", codebook, cases, targets, CPU, (7, "m", 0))
+    save(outcome.model, Reading.of(params, "concatenated", codebook), Path("models/m/0"))
+    assert (predicted(codebook, cases, 100)["Note"] - targets["Note"]).abs().max() < 0.15
+
+
 def test_same_seed_same_weights_another_seed_others(
     project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
     def weights(seed: int) -> torch.Tensor:
         params = ScModel(**settings | {"seed": seed})
-        return train(params, 1.0, "apart", codebook, cases, labels, CPU, (7, "m", 0)).model.head.weight
+        targets = of_labels(codebook, labels)
+        return train(params, 1.0, "apart", codebook, cases, targets, CPU, (7, "m", 0)).model.head.weight
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
