@@ -16,7 +16,15 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from abstractor.batching import Steps
-from abstractor.callbacks import BestWeights, Collapsed, CollapseGuard, Curve, Progress
+from abstractor.callbacks import (
+    AveragedWeights,
+    BestWeights,
+    Collapsed,
+    CollapseGuard,
+    Curve,
+    LateDropout,
+    Progress,
+)
 from abstractor.files import replaced
 from abstractor.runs import Compute, RunError, autocast, to_device
 
@@ -51,6 +59,8 @@ class Schedule:
     early_stopping: int
     optimizer: str
     restarts: int
+    ema: float
+    dropout_from: float
 
 
 class Data(NamedTuple):
@@ -125,7 +135,8 @@ def fit(
             except Collapsed as collapse:
                 print(f"training collapsed ({collapse}); trying the next initialisation seed", flush=True)
                 continue
-            trainer.best.restore(model)
+            trainer.average.swap(model)
+            trainer.best.restore(model)  # where there is a validation; of an average, too
             return Outcome(model, tried, trainer.state.global_step, trainer.best.loss, trainer.curve.rows())
     raise RunError(
         f"training collapsed with all of {len(tried)} initialisation seeds; lower learning_rate or raise warmup"
@@ -177,7 +188,7 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
         self.losses, self.data, self.schedule, self.compute, self.groups = losses, data, schedule, compute, groups
         self.order_seed = order_seed
         self.guard, self.best = CollapseGuard(constant_loss), BestWeights(schedule.early_stopping)
-        self.curve = Curve(scratch / "live")
+        self.average, self.curve = AveragedWeights(schedule.ema), Curve(scratch / "live")
         arguments = TrainingArguments(
             output_dir=str(scratch),
             num_train_epochs=schedule.epochs,
@@ -197,7 +208,8 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
             remove_unused_columns=False,
             seed=order_seed,
         )
-        callbacks = [self.guard, self.curve, self.best, Progress()]
+        late = LateDropout(schedule.dropout_from)
+        callbacks = [self.guard, self.average, late, self.curve, self.best, Progress()]
         super().__init__(
             model=model, args=arguments, train_dataset=data.training, eval_dataset=data.training, callbacks=callbacks
         )
@@ -228,10 +240,12 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
         return total
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Mean supervised loss over the validation cases."""
+        """Mean supervised loss over the validation cases, of the averaged weights if there are any."""
+        self.average.swap(self.model)
         metrics = {"eval_loss": mean_loss(self.model, self.losses, self.data.validation or [], self.compute)}
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.average.swap(self.model)
         return metrics
 
     def floating_point_ops(self, inputs: Any) -> int:

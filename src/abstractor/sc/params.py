@@ -74,6 +74,10 @@ class ScModel(Strict):
     """AdamW's decay of matrices."""
     clip: Annotated[float, Field(gt=0)]
     """Largest norm of a step's gradient."""
+    ema: Part
+    """Decay of the moving average of the weights, which is validated and kept; 0: the weights themselves."""
+    dropout_from: Share
+    """Share of the steps before which nothing drops out (arXiv 2303.01500); 0: dropout from the start."""
     early_stopping: Annotated[int, Field(ge=0, le=1000)]
     """Epochs without a better validation loss before training stops; 0: no validation, the last epoch is kept."""
     gradient_checkpointing: bool

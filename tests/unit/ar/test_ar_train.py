@@ -53,6 +53,8 @@ def settings() -> dict[str, Any]:
         "warmup": 0.1,
         "weight_decay": 0.0,
         "clip": 1.0,
+        "ema": 0.0,
+        "dropout_from": 0.0,
         "early_stopping": 0,
         "gradient_checkpointing": False,
         "restarts": 0,
@@ -166,3 +168,20 @@ def test_train_cases_and_early_stopping_take_their_part(
     outcome = train(params, codebook, cases, labels, CPU, (7, "m", 0))
     assert outcome.steps == 4  # eight cases and one to validate, four cases a step, two epochs
     assert outcome.best_validation_loss is not None
+
+
+@pytest.mark.parametrize("change", [{"ema": 0.9}, {"dropout_from": 0.5}])
+def test_averages_and_late_dropout_reach_training(
+    project: Path,
+    settings: dict[str, Any],
+    codebook: Codebook,
+    cases: pd.DataFrame,
+    labels: pd.DataFrame,
+    change: dict[str, Any],
+) -> None:
+    settings["lora"]["dropout"] = 0.5
+    plain, changed = (
+        train(ArModel(**settings | more), codebook, cases, labels, CPU, (7, "m", 0)).model for more in ({}, change)
+    )
+    pairs = zip(plain.parameters(), changed.parameters(), strict=True)
+    assert not all(torch.allclose(one, other) for one, other in pairs)

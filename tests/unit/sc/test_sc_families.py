@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, TrainerControl, TrainerState, TrainingArguments
 
+from abstractor.callbacks import LateDropout
 from abstractor.codebook import Codebook
 from abstractor.runs import Compute, RunError, autocast
 from abstractor.sc.inputs import RowBuilder, micro_batch, tokenise
@@ -149,6 +150,38 @@ def test_recomputed_activations_give_the_same_gradients(
     assert any("backbone" in name and bool(grad.any()) for name, grad in found[0].items())
     for name, gradient in found[0].items():
         torch.testing.assert_close(found[1][name], gradient)
+
+
+DROPOUTS = {
+    "attention": ("attention_probs_dropout_prob", "attention_dropout"),
+    "states": ("hidden_dropout_prob", "mlp_dropout", "embedding_dropout"),
+}
+PLACES = [(kind, where) for kind in FAMILIES for where in (*DROPOUTS, "adapter", "head")]
+DECODERS = [("llama", "states"), ("qwen2", "states")]
+"""They drop attention only."""
+
+
+@pytest.mark.parametrize(("kind", "where"), [place for place in PLACES if place not in DECODERS])
+def test_late_dropout_reaches_every_dropout(project: Path, settings: dict[str, Any], kind: str, where: str) -> None:
+    known = AutoConfig.for_model(kind).to_dict()
+    write(kind, **{name: 0.5 * (part == where) for part in DROPOUTS for name in DROPOUTS[part] if name in known})
+    adapter = lora(kind) | {"dropout": 0.5} if where == "adapter" else None
+    head = 0.5 * (where == "head")
+    model = build(of(settings, kind, lora=adapter, head_dropout=head, max_tokens=SHORT), 5).train()
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)  # from zero, an adapter would say nothing
+
+    def same() -> bool:
+        return torch.equal(model(**rows(9)), model(**rows(9)))
+
+    late, arguments, control = LateDropout(0.5), TrainingArguments(report_to=[]), TrainerControl()
+    assert not same()
+    late.on_train_begin(arguments, TrainerState(max_steps=10), control, model=model)
+    late.on_step_begin(arguments, TrainerState(global_step=4, max_steps=10), control)
+    assert same()
+    late.on_step_begin(arguments, TrainerState(global_step=5, max_steps=10), control)
+    assert not same()
 
 
 def test_longformers_first_token_sees_the_whole_row(project: Path, settings: dict[str, Any]) -> None:

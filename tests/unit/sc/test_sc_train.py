@@ -100,6 +100,8 @@ def test_training_learns_and_prediction_recovers_it(
         {"lovasz_weight": 1.0},
         {"focal": 2.0},
         {"label_smoothing": 0.2},
+        {"ema": 0.9},
+        {"dropout_from": 0.5},
     ],
 )
 def test_every_extra_reaches_training(
