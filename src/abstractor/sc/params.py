@@ -68,6 +68,10 @@ class ScModel(Strict):
     """Peak rate of the backbone."""
     head_learning_rate: Rate
     """Peak rate of the new head."""
+    layer_decay: Rate
+    """Each layer learns at this share of the rate of the one above, the embeddings slowest; 1: all alike."""
+    frozen_layers: Annotated[int, Field(ge=0)] | None
+    """The lowest layers that stay as they are, the embeddings with them; 0: the embeddings alone; null: nothing."""
     warmup: Share
     """Share of all steps in which the rate rises."""
     weight_decay: Share

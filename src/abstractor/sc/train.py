@@ -12,7 +12,7 @@ from abstractor.batching import alignment
 from abstractor.codebook import Codebook
 from abstractor.folds import stratified_slice
 from abstractor.runs import Compute, derive_seed
-from abstractor.sc import inputs
+from abstractor.sc import depth, inputs
 from abstractor.sc.layout import Layout
 from abstractor.sc.losses import Terms, constant_loss, rdrop_loss, supervised_loss
 from abstractor.sc.model import Classifier, build, load_tokenizer
@@ -44,7 +44,7 @@ def train(
         seed_of: global seed, model name, fold: what the seeds are derived from.
 
     Raises:
-        RunError: training collapsed with every allowed seed.
+        RunError: training collapsed with every allowed seed, or the backbone has fewer layers than are to be frozen.
     """
     layout = Layout.of(codebook)
     tokenizer = load_tokenizer(params.backbone)
@@ -54,7 +54,7 @@ def train(
     data = _data(params, rdrop, codebook, tokenizer, builder, cases, targets, order_seed, multiple)
     known = torch.tensor(targets.loc[cases.index, list(codebook.columns)].to_numpy(np.float32))
     return fit(
-        lambda _: build(params, len(codebook.columns), compute.dtype),
+        lambda _: learner(params, len(codebook.columns), compute.dtype),
         loss_function(params, rdrop, layout),
         data,
         Schedule(
@@ -89,6 +89,18 @@ def terms(params: ScModel) -> Terms:
     )
 
 
+def learner(params: ScModel, outputs: int, dtype: torch.dtype) -> Classifier:
+    """A classifier to train, its lowest layers frozen if params say so; see `sc.model.build`.
+
+    Raises:
+        RunError: the backbone has fewer layers than are to be frozen.
+    """
+    model = build(params, outputs, dtype)
+    if params.frozen_layers is not None:
+        depth.freeze(model.backbone, params.frozen_layers)
+    return model
+
+
 def loss_function(params: ScModel, rdrop: float, layout: Layout) -> LossFunction:
     """The loss of a micro-batch: supervised, plus R-Drop while training (both passes in one doubled batch)."""
     added = terms(params)
@@ -108,12 +120,11 @@ def loss_function(params: ScModel, rdrop: float, layout: Layout) -> LossFunction
 
 
 def optimiser_groups(model: nn.Module, params: ScModel) -> list[dict[str, Any]]:
-    """The backbone at its rate, the new head at its own."""
+    """The backbone at its rate, falling with depth by `layer_decay`, the new head at a rate of its own."""
     assert isinstance(model, Classifier)
-    return [
-        *decay_groups(model.backbone.named_parameters(), params.learning_rate, params.weight_decay),
-        *decay_groups(model.head.named_parameters(), params.head_learning_rate, params.weight_decay),
-    ]
+    parts = depth.rates(model.backbone, params.learning_rate, params.layer_decay)
+    parts += [(params.head_learning_rate, list(model.head.named_parameters()))]
+    return [group for rate, weights in parts for group in decay_groups(weights, rate, params.weight_decay)]
 
 
 def _data(

@@ -70,6 +70,8 @@ def settings() -> dict[str, Any]:
         "pool": 1,
         "learning_rate": 1e-3,
         "head_learning_rate": 1e-2,
+        "layer_decay": 1.0,
+        "frozen_layers": None,
         "warmup": 0.1,
         "weight_decay": 0.0,
         "clip": 1.0,

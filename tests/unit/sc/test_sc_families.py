@@ -16,7 +16,7 @@ from abstractor.sc.layout import Layout, probabilities
 from abstractor.sc.model import Classifier, Reading, build, load, load_tokenizer, save
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
-from abstractor.sc.train import train
+from abstractor.sc.train import learner, optimiser_groups, train
 from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
@@ -150,6 +150,58 @@ def test_recomputed_activations_give_the_same_gradients(
     assert any("backbone" in name and bool(grad.any()) for name, grad in found[0].items())
     for name, gradient in found[0].items():
         torch.testing.assert_close(found[1][name], gradient)
+
+
+def rate_of(name: str) -> float:
+    """What a weight of a model of two layers learns at, by its name, with a peak of 1e-3 and a decay of 0.5."""
+    for part, rate in (("head.", 1e-2), (".0.", 5e-4), (".1.", 1e-3), ("embed", 2.5e-4)):
+        if part in name:
+            return rate
+    return 1e-3
+
+
+@pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_each_layer_learns_slower_than_the_one_above(
+    project: Path, settings: dict[str, Any], kind: str, adapted: bool
+) -> None:
+    write(kind)
+    params = of(settings, kind, layer_decay=0.5, lora=lora(kind) if adapted else None)
+    model = build(params, 5)
+    found = {id(weight): group["lr"] for group in optimiser_groups(model, params) for weight in group["params"]}
+    trained = {name: found.get(id(weight)) for name, weight in model.named_parameters() if weight.requires_grad}
+    assert len(found) == len(trained)
+    assert trained == {name: pytest.approx(rate_of(name)) for name in trained}
+    assert len(set(found.values())) == (3 if adapted else 4)
+
+
+@pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_the_lowest_layers_are_frozen(project: Path, settings: dict[str, Any], kind: str, adapted: bool) -> None:
+    write(kind)
+    adapter = lora(kind) if adapted else None
+
+    def trained(frozen: int | None) -> set[str]:
+        model = learner(of(settings, kind, frozen_layers=frozen, lora=adapter), 5, torch.float32)
+        return {name for name, weight in model.named_parameters() if weight.requires_grad}
+
+    every = trained(None)
+    assert trained(0) == {name for name in every if rate_of(name) != 2.5e-4}
+    assert trained(1) == {name for name in every if rate_of(name) > 5e-4}
+    with pytest.raises(RunError, match="has 2 layers, found 3"):
+        trained(3)
+
+
+def test_a_backbone_of_one_shared_layer_trains_but_has_no_depth(project: Path, settings: dict[str, Any]) -> None:
+    folder = Path("models/backbones/albert")
+    AutoModel.from_config(AutoConfig.for_model("albert", **SHAPE, embedding_size=8)).save_pretrained(folder)
+    params = of(settings, "albert")
+    model = learner(params, 5, torch.float32)
+    assert optimiser_groups(model, params)
+    with pytest.raises(RunError, match="albert has no list of its 2 layers"):
+        optimiser_groups(model, of(settings, "albert", layer_decay=0.9))
+    with pytest.raises(RunError, match="frozen_layers: null"):
+        learner(of(settings, "albert", frozen_layers=0), 5, torch.float32)
 
 
 DROPOUTS = {

@@ -94,6 +94,20 @@ def test_training_learns_and_prediction_recovers_it(
     assert (outcome.best_validation_loss is not None) == ("early_stopping" in change)
 
 
+def test_all_extras_together_learn_and_leave_frozen_weights_alone(
+    project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    extras = {"lovasz_weight": 0.5, "focal": 1.0, "label_smoothing": 0.1, "ema": 0.9, "dropout_from": 0.5}
+    extras |= {"layer_decay": 0.9, "frozen_layers": 0, "early_stopping": 9, "epochs": 40, "learning_rate": 5e-3}
+    params = ScModel(**settings | extras)
+    outcome = train(params, 0.5, "concatenated", codebook, cases, of_labels(codebook, labels), CPU, (7, "m", 0))
+    save(outcome.model, Reading.of(params, "concatenated", codebook), Path("models/m/0"))
+    assert ((predicted(codebook, cases, 100)["Note"] > 0.5) == (labels["Note"] == 1)).all()
+    before, after = build(params, 5).backbone, outcome.model.backbone
+    assert torch.equal(before.embeddings.word_embeddings.weight, after.embeddings.word_embeddings.weight)
+    assert not torch.equal(before.encoder.layer[0].output.dense.weight, after.encoder.layer[0].output.dense.weight)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -102,6 +116,8 @@ def test_training_learns_and_prediction_recovers_it(
         {"label_smoothing": 0.2},
         {"ema": 0.9},
         {"dropout_from": 0.5},
+        {"layer_decay": 0.5},
+        {"frozen_layers": 1},
     ],
 )
 def test_every_extra_reaches_training(
