@@ -63,11 +63,11 @@ def classifier(corpus: measure.Corpus) -> Model:
     tokenizer = load_tokenizer(params.backbone)
     builder = inputs.RowBuilder(tokenizer, corpus.codebook, "concatenated", params.max_tokens)
     items = inputs.tokenise(tokenizer, corpus.codebook, corpus.cases, None)
-    rows, labels = [builder.rows(narratives) for narratives in items["narratives"]], items["labels"]
+    rows, targets = [builder.rows(narratives) for narratives in items["narratives"]], items["targets"]
 
     def score(group: list[int]) -> np.ndarray:
-        batch = inputs.micro_batch([rows[n] for n in group], [labels[n] for n in group], builder.special.pad)
-        del batch["labels"]
+        batch = inputs.micro_batch([rows[n] for n in group], [targets[n] for n in group], builder.special.pad)
+        del batch["targets"]
         return probabilities(layout, model(**batch)).numpy()
 
     return Model(

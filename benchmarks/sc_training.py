@@ -23,7 +23,8 @@ from abstractor.sc.layout import Layout
 from abstractor.sc.losses import rdrop_loss, supervised_loss
 from abstractor.sc.model import build, load_tokenizer
 from abstractor.sc.params import RDropWeight, ScModel
-from abstractor.sc.train import loss_function, optimiser_groups
+from abstractor.sc.train import loss_function, optimiser_groups, terms
+from abstractor.targets import of_labels
 
 MODEL = "sc1_minilm"
 OURS, SINGLE, PADDED = "bucketed, one doubled batch", "one case at a time, two passes", "random padded batches"
@@ -57,7 +58,8 @@ class Setup(NamedTuple):
         compute = prepare_machine(Machine.model_validate({"device": "cpu", "dtype": dtype, "threads": threads}))
         tokenizer = load_tokenizer(params.backbone)
         builder = inputs.RowBuilder(tokenizer, corpus.codebook, "concatenated", params.max_tokens)
-        items = list(inputs.tokenise(tokenizer, corpus.codebook, corpus.cases, corpus.labels))
+        targets = of_labels(corpus.codebook, corpus.labels)
+        items = list(inputs.tokenise(tokenizer, corpus.codebook, corpus.cases, targets))
         lengths = [len(builder.rows(item["narratives"])[0]) for item in items]
         return cls(
             params, rdrop, compute, builder, Layout.of(corpus.codebook), items, lengths, len(corpus.codebook.columns)
@@ -69,7 +71,7 @@ class Setup(NamedTuple):
 
     def collate(self, budget: int, copies: int) -> Callable[[Step], list[dict[str, Any]]]:
         """The product's collation, without swaps, so that all ways read the same rows."""
-        return inputs.collator(self.builder, budget, copies, 0.0, seed=1)
+        return inputs.collator(self.builder, budget, copies)
 
 
 def bucketed(setup: Setup, model: nn.Module, step: Step) -> None:
@@ -92,14 +94,13 @@ def _backward(setup: Setup, model: nn.Module, batches: list[dict[str, Any]], cas
 
 def single(setup: Setup, model: nn.Module, step: Step) -> None:
     """The same, one case at a time, each read twice."""
-    params, layout = setup.params, setup.layout
-    weights = (params.binary_weight, params.categorical_weight)
+    params, layout, added = setup.params, setup.layout, terms(setup.params)
     for item in step:
         (batch,) = setup.collate(NO_LIMIT, 1)([item])
-        labels = batch.pop("labels")
+        targets = batch.pop("targets")
         with autocast(setup.compute):
             first, second = model(**batch), model(**batch)
-            loss = supervised_loss(layout, first, labels, *weights) + supervised_loss(layout, second, labels, *weights)
+            loss = supervised_loss(layout, first, targets, added) + supervised_loss(layout, second, targets, added)
             total = loss / 2 + setup.rdrop * rdrop_loss(layout, first, second, params.rdrop_form)
         torch.autograd.backward(total.sum() / len(step))
 

@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, folds, runs
+    from abstractor import codebook, examples, runs
     from abstractor.params import Params
 
     params = Params()
@@ -30,20 +30,18 @@ def main() -> None:
     name, fold = arguments.model, arguments.fold
     model_params, rdrop = params.get(f"models.{name}", ScModel), params.get("rdrop", RDropWeight)
     book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    assignment = folds.read(Path("data/prepared/folds.parquet"))
-    uids = assignment.index[assignment != fold]
-    cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book).loc[uids]
-    labels = corpus.read_prepared_labels(Path("data/prepared/labels.parquet"), book).loc[uids]
+    learned = examples.read(Path("data/training") / name / f"{fold}.parquet", book)
 
     start = time.monotonic()
     seed_of = (params.get("seed", runs.Seed), name, fold)
-    outcome = train(model_params, rdrop, arguments.form, book, cases, labels, compute, seed_of)
+    outcome = train(model_params, rdrop, arguments.form, book, learned, compute, seed_of)
     seconds = time.monotonic() - start
 
     reading = Reading.of(model_params, arguments.form, book)
     save(outcome.model, reading, Path("models") / name / str(fold))
     write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
-    card = {"parameters": model_params.model_dump(), "rdrop": rdrop, "fold": fold, "cases": len(cases)}
+    card = {"parameters": model_params.model_dump(), "rdrop": rdrop, "fold": fold}
+    card |= {"cases": len(learned.coded), "made_cases": len(learned.made)}
     card |= head_card(outcome.model)
     runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
 

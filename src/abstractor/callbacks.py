@@ -1,4 +1,7 @@
-"""What watches a training run: the collapse guard, the choice of the best epoch, the loss curve."""
+"""What accompanies a training run.
+
+The collapse guard, averaged weights, late dropout, the choice of the best epoch, the loss curve.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +10,7 @@ from typing import Any
 import torch
 from dvclive import Live
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from transformers import ProgressCallback, TrainerCallback
 from transformers.integrations import DVCLiveCallback
 
@@ -85,6 +89,67 @@ class BestWeights(TrainerCallback):  # type: ignore[misc]
                 weight.copy_(self.weights[name])
 
 
+class AveragedWeights(TrainerCallback):  # type: ignore[misc]
+    """Keeps an exponential moving average of the trainable weights beside them.
+
+    At step t an average takes (1 - d) of the new weight, d = min(decay, (1 + t) / (10 + t)): a short training would
+    otherwise end with an average of its first steps. `decay` 0 keeps nothing.
+    """
+
+    def __init__(self, decay: float) -> None:
+        """`decay` from 0 to below 1."""
+        self.decay, self.steps = decay, 0
+        self.averages: list[Tensor] = []
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Begin with the weights as they are."""
+        if self.decay:
+            self.averages = [weight.detach().clone() for _, weight in trainable(model)]
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Take in the weights that the optimiser has just changed."""
+        if self.averages:
+            self.steps += 1
+            decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+            update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            update(self.averages, [weight.detach() for _, weight in trainable(model)], self.steps)
+
+    def swap(self, model: nn.Module) -> None:
+        """Exchange the weights of `model` for their averages; a second call takes that back."""
+        for number, (_, weight) in enumerate(trainable(model) if self.averages else []):
+            weight.data, self.averages[number] = self.averages[number], weight.data
+
+
+class LateDropout(TrainerCallback):  # type: ignore[misc]
+    """Turns all dropout off until a share of the steps is done ("late dropout", arXiv 2303.01500)."""
+
+    def __init__(self, share: float) -> None:
+        """`share` of the steps; 0: dropout from the start, 1: none at all."""
+        self.share = share
+        self.rates: list[tuple[nn.Module, str, float]] = []
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Turn dropout off."""
+        if self.share:
+            self.rates = dropout_rates(model)
+            for module, name, _rate in self.rates:
+                setattr(module, name, 0.0)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Turn it on again once its time has come."""
+        if state.global_step >= self.share * state.max_steps:
+            self._restore()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Leave the model as it was, however early training stopped."""
+        self._restore()
+
+    def _restore(self) -> None:
+        for module, name, rate in self.rates:
+            setattr(module, name, rate)
+        self.rates = []
+
+
 class Curve(DVCLiveCallback):  # type: ignore[misc]
     """Loss curves through DVCLive, in a folder of their own so that no dvc.yaml is touched."""
 
@@ -126,3 +191,17 @@ class Progress(ProgressCallback):  # type: ignore[misc]
 def trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Names and weights that training changes."""
     return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+
+
+def dropout_rates(model: nn.Module) -> list[tuple[nn.Module, str, float]]:
+    """Module, attribute and value of every dropout rate above 0.
+
+    Beside PyTorch's dropout modules these are plain numbers of modules that call a function: of attention in Llama,
+    Qwen2 and ModernBERT (`attention_dropout`) and in Longformer (`dropout`). No class marks them, only their name does.
+    """
+    found = []
+    for module in model.modules():
+        names = ["p"] if isinstance(module, nn.Dropout) else [name for name in vars(module) if "drop" in name]
+        rates = [(name, getattr(module, name)) for name in names]
+        found += [(module, name, rate) for name, rate in rates if isinstance(rate, float) and rate > 0]
+    return found

@@ -51,6 +51,11 @@ class Examples(NamedTuple):
     made: pd.Index
     """uids of the cases that a language model made up; the others are coded ones."""
 
+    @classmethod
+    def of_coded(cls, cases: pd.DataFrame, targets: pd.DataFrame) -> "Examples":
+        """Coded cases alone, none of them paraphrased."""
+        return cls(cases, targets, cases.iloc[:0], cases.index[:0])
+
     @property
     def coded(self) -> pd.Index:
         """uids of the cases that somebody coded."""

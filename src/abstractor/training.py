@@ -16,7 +16,16 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from abstractor.batching import Extra, Steps
-from abstractor.callbacks import BestWeights, Collapsed, CollapseGuard, Curve, EpochEnds, Progress
+from abstractor.callbacks import (
+    AveragedWeights,
+    BestWeights,
+    Collapsed,
+    CollapseGuard,
+    Curve,
+    EpochEnds,
+    LateDropout,
+    Progress,
+)
 from abstractor.files import replaced
 from abstractor.runs import Compute, RunError, autocast, to_device
 
@@ -32,7 +41,7 @@ class Losses(NamedTuple):
     total: Tensor
     """What is minimised, (B,)."""
     supervised: Tensor
-    """The part that the labels ask for, (B,): what the collapse guard and early stopping watch."""
+    """The part that the targets ask for, (B,): what the collapse guard and early stopping watch."""
 
 
 LossFunction = Callable[[nn.Module, Batch], Losses]
@@ -51,6 +60,8 @@ class Schedule:
     early_stopping: int
     optimizer: str
     restarts: int
+    ema: float
+    dropout_from: float
 
 
 class Data(NamedTuple):
@@ -127,7 +138,8 @@ def fit(
             except Collapsed as collapse:
                 print(f"training collapsed ({collapse}); trying the next initialisation seed", flush=True)
                 continue
-            trainer.best.restore(model)
+            trainer.average.swap(model)
+            trainer.best.restore(model)  # where there is a validation; of an average, too
             return Outcome(model, tried, trainer.state.global_step, trainer.best.loss, trainer.curve.rows())
     raise RunError(
         f"training collapsed with all of {len(tried)} initialisation seeds; lower learning_rate or raise warmup"
@@ -179,7 +191,7 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
         self.losses, self.data, self.schedule, self.compute, self.groups = losses, data, schedule, compute, groups
         self.steps = Steps(data.lengths, schedule.batch_size, schedule.pool, order_seed, schedule.epochs, data.extra)
         self.guard, self.best = CollapseGuard(constant_loss), BestWeights(schedule.early_stopping)
-        self.curve = Curve(scratch / "live")
+        self.average, self.curve = AveragedWeights(schedule.ema), Curve(scratch / "live")
         arguments = TrainingArguments(
             output_dir=str(scratch),
             num_train_epochs=1,  # for the Trainer: `steps` holds all epochs, which may differ in length
@@ -199,7 +211,8 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
             remove_unused_columns=False,
             seed=order_seed,
         )
-        callbacks = [self.guard, self.curve, self.best, Progress()]
+        late = LateDropout(schedule.dropout_from)
+        callbacks = [self.guard, self.average, late, self.curve, self.best, Progress()]
         if data.validation is not None:
             callbacks.append(EpochEnds(self.steps.ends))
         super().__init__(
@@ -231,10 +244,12 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
         return total
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Mean supervised loss over the validation cases."""
+        """Mean supervised loss over the validation cases, of the averaged weights if there are any."""
+        self.average.swap(self.model)
         metrics = {"eval_loss": mean_loss(self.model, self.losses, self.data.validation or [], self.compute)}
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.average.swap(self.model)
         return metrics
 
     def floating_point_ops(self, inputs: Any) -> int:

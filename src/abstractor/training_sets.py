@@ -53,24 +53,18 @@ def of_fold(
             raise TrainingSetError(
                 f"{path}: expected the {len(uids)} cases outside fold {fold}, found others; run stage correct_labels"
             )
-    rewritten = cases.iloc[:0]
+    coded = Examples.of_coded(cases.loc[uids], targets.of_labels(codebook, labels.loc[uids]))
     if learns.rewrites != "none":
         rewritten = corpus.read_prepared_cases(lessons / "rewrites" / learns.rewrites / "cases.parquet", codebook)
-    coded = Examples(
-        cases.loc[uids],
-        targets.of_labels(codebook, labels.loc[uids]),
-        rewritten.loc[rewritten.index.intersection(uids)],
-        uids[:0],
-    )
+        coded = coded._replace(rewritten=rewritten.loc[rewritten.index.intersection(uids)])
     if learns.made == "none":
         return coded
     path = lessons / "made" / str(learns.made) / f"{fold}.parquet"
     made = examples.read(path, codebook)
     if len(made.coded) or len(made.cases.index.intersection(folds.index)):
         raise TrainingSetError(f"{path}: expected made cases only, found coded ones; run stage label_cases again")
-    return Examples(
-        pd.concat([coded.cases, made.cases]),
-        pd.concat([coded.targets, made.targets]),
-        coded.rewritten,
-        made.cases.index,
+    return coded._replace(
+        cases=pd.concat([coded.cases, made.cases]),
+        targets=pd.concat([coded.targets, made.targets]),
+        made=made.cases.index,
     )

@@ -8,6 +8,7 @@ import networkx as nx
 import pytest
 import recipe
 import yaml
+from abstractor.writing.params import MakeCases, Rewrite, Writer
 from dvc.repo import Repo
 
 from abstractor import made, members
@@ -18,7 +19,6 @@ from abstractor.mlm.params import MlmParams
 from abstractor.params import Params
 from abstractor.runs import Inference, Machine
 from abstractor.sc.params import ScModel
-from abstractor.writing.params import MakeCases, Rewrite, Writer
 
 ROOT = Path(__file__).parents[2]
 KINDS = {"backbones": Backbone, "writers": Writer, "mlm": MlmParams}

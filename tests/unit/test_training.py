@@ -43,7 +43,7 @@ def run(
     **change: Any,
 ) -> Outcome:
     plan: dict[str, Any] = {"epochs": 1, "batch_size": 5, "pool": 1, "learning_rate": 0.1, "warmup": 0.0, "clip": 1e9}
-    plan |= {"early_stopping": 0, "optimizer": "adamw", "restarts": 2} | change
+    plan |= {"early_stopping": 0, "optimizer": "adamw", "restarts": 2, "ema": 0.0, "dropout_from": 0.0} | change
     held = None if validation is None else collate_in(2)(validation)
     data = Data(targets, [1] * len(targets), collate_in(micro), held)
     rate = plan["learning_rate"]
@@ -111,3 +111,64 @@ def test_one_bad_step_does_not_fire_the_guard() -> None:
         guard.watch(0.5)
     guard.watch(3.0)
     assert guard.armed
+
+
+def recorded(read: Callable[[Any], float], **change: Any) -> tuple[list[float], Outcome]:
+    """What `read` finds in the model at each training step, and the outcome."""
+    seen: list[float] = []
+
+    def recording(model: nn.Module, batch: dict[str, Any]) -> Losses:
+        seen.extend([read(model)] if model.training else [])
+        return losses(model, batch)
+
+    return seen, run(loss=recording, micro=5, **change)
+
+
+def value(model: Any) -> float:
+    return float(model.value.detach())
+
+
+@pytest.mark.parametrize(("ema", "second"), [(0.9, 3 / 12), (0.2, 0.2)])
+def test_an_average_follows_the_weights_and_is_kept(ema: float, second: float) -> None:
+    before, plain = recorded(value, epochs=2)
+    seen, averaged = recorded(value, epochs=2, ema=ema)
+    assert seen == before
+    after_one = 2 / 11 * before[0] + 9 / 11 * before[1]
+    expected = second * after_one + (1 - second) * value(plain.model)
+    assert value(averaged.model) == pytest.approx(expected)
+
+
+def test_the_average_is_validated_and_the_best_one_kept() -> None:
+    """An average lags behind, so its best epoch is a later one; training goes on from the weights themselves."""
+    plan: dict[str, Any] = {"targets": [10.0] * 5, "validation": [0.5], "early_stopping": 9, "learning_rate": 0.2}
+    before, _ = recorded(value, epochs=9, **plan)
+    seen, outcome = recorded(value, epochs=9, ema=0.9, **plan)
+    assert seen == before
+    average, validated = seen[0], []
+    for step, weight in enumerate(seen[1:], start=1):
+        decay = (1 + step) / (10 + step)
+        average = decay * average + (1 - decay) * weight
+        validated.append(average)
+    best = min(validated, key=lambda weight: (weight - 0.5) ** 2)
+    assert value(outcome.model) == pytest.approx(best)
+    assert outcome.best_validation_loss == pytest.approx((best - 0.5) ** 2)
+
+
+def test_a_new_start_has_a_new_average() -> None:
+    outcome = run(build=lambda seed: Number(float("nan") if seed == 100 else 0.0), ema=0.9)
+    assert outcome.seeds_tried == [100, 101]
+    assert torch.isfinite(outcome.model.value).all()
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, [0.3] * 4), (0.5, [0, 0, 0.3, 0.3]), (0.6, [0, 0, 0, 0.3]), (1.0, [0] * 4)]
+)
+def test_dropout_begins_after_its_share_of_the_steps(share: float, expected: list[float]) -> None:
+    def build(_: int) -> nn.Module:
+        model = Number(0.0)
+        model.dropout = nn.Dropout(0.3)
+        return model
+
+    seen, outcome = recorded(lambda model: model.dropout.p, build=build, epochs=4, dropout_from=share)
+    assert seen == expected
+    assert outcome.model.dropout.p == 0.3

@@ -74,6 +74,10 @@ class ArModel(Strict):
     """Decoupled weight decay."""
     clip: Annotated[float, Field(gt=0)]
     """Largest norm of the gradient."""
+    ema: Annotated[float, Field(ge=0, lt=1)]
+    """Decay of the moving average of the weights, which is validated and kept; 0: the weights themselves."""
+    dropout_from: Share
+    """Share of the steps before which nothing drops out (arXiv 2303.01500); 0: dropout from the start."""
     early_stopping: Annotated[int, Field(ge=0)]
     """Epochs without a better validation loss before training ends; 0: never."""
     rdrop: Annotated[float, Field(ge=0)] = 0.0

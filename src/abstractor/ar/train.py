@@ -70,6 +70,8 @@ def train(
             early_stopping=params.early_stopping,
             optimizer=params.optimizer,
             restarts=params.restarts,
+            ema=params.ema,
+            dropout_from=params.dropout_from,
         ),
         compute,
         constant_loss(np.asarray(data.training["targets"], dtype=np.float32)),

@@ -10,7 +10,6 @@ import torch
 
 from abstractor.batching import by_budget
 from abstractor.codebook import Codebook
-from abstractor.sc.layout import NOT_CODED
 from abstractor.truncation import cut_middle, fair_shares
 
 FORMS = ("concatenated", "apart", "masked")
@@ -87,39 +86,64 @@ def plain_tokens(tokenizer: Any, texts: list[str]) -> list[list[int]]:
     return [[token for token in tokens if token not in special] for tokens in encoded]
 
 
-def tokenise(tokenizer: Any, codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame | None) -> datasets.Dataset:
+def tokenise(
+    tokenizer: Any,
+    codebook: Codebook,
+    cases: pd.DataFrame,
+    targets: pd.DataFrame | None = None,
+    rewritten: pd.DataFrame | None = None,
+) -> datasets.Dataset:
     """Tokenise once, in memory.
 
     Args:
         tokenizer: of the backbone.
-        codebook: names the narrative columns and the codes.
+        codebook: names the narrative columns and the outputs.
         cases: index uid.
-        labels: index uid, codes or -1; None for cases to predict.
+        targets: index uid, at least of `cases`; see `abstractor.targets`; None for cases to predict.
+        rewritten: index uid, paraphrased narratives of some cases.
 
     Returns:
-        A dataset in the order of `cases`: `narratives` (tokens of each narrative) and `labels`
-        (index of each variable's code, or NOT_CODED).
+        A dataset in the order of `cases`: `narratives` (tokens of each narrative), `rewritten` (those of the
+        paraphrase, none where there is none) and `targets` (one value for each of `codebook.columns`, NaN where not
+        coded).
     """
-    encoded = [plain_tokens(tokenizer, cases[column].tolist()) for column in codebook.narratives]
-    targets = (
-        np.full((len(cases), len(codebook.variables)), NOT_CODED)
-        if labels is None
-        else code_indices(codebook, labels, cases.index)
-    )
+    columns, names = list(codebook.columns), list(codebook.narratives)
+    joined = np.full((len(cases), len(columns)), np.nan)
+    if targets is not None:
+        joined = targets.loc[cases.index, columns].to_numpy()
+    others: dict[str, list[list[int]]] = {}
+    if rewritten is not None and len(rewritten):
+        others = dict(zip(rewritten.index, _tokens(tokenizer, rewritten[names]), strict=True))
     return datasets.Dataset.from_dict(
-        {"narratives": [list(case) for case in zip(*encoded, strict=True)], "labels": targets.tolist()}
+        {
+            "narratives": _tokens(tokenizer, cases[names]),
+            "rewritten": [others.get(uid, []) for uid in cases.index],
+            "targets": joined.tolist(),
+        }
     )
 
 
-def code_indices(codebook: Codebook, labels: pd.DataFrame, uids: pd.Index) -> np.ndarray:
-    """Index of each label's code in its variable, NOT_CODED where there is none; (cases, variables), joined by uid."""
-    joined = labels.loc[uids]
-    columns = [pd.Index(v.codes).get_indexer(pd.Index(joined[v.name])) for v in codebook.variables]
-    return np.stack(columns, axis=1)
+def _tokens(tokenizer: Any, texts: pd.DataFrame) -> list[list[list[int]]]:
+    """Tokens of each narrative of each case."""
+    encoded = [plain_tokens(tokenizer, texts[column].tolist()) for column in texts]
+    return [list(case) for case in zip(*encoded, strict=True)]
+
+
+class Augmentation(NamedTuple):
+    """How a training case may be read otherwise than it stands, drawn anew whenever it is read."""
+
+    swap: float = 0.0
+    """Probability of swapped narratives."""
+    rewrite: float = 0.0
+    """Probability that a case with a paraphrase is read in it."""
+    seed: int = 0
+
+
+AS_IT_STANDS = Augmentation()
 
 
 def collator(
-    builder: RowBuilder, budget: int, copies: int, swap: float, seed: int, multiple: int = 1
+    builder: RowBuilder, budget: int, copies: int, augmentation: Augmentation = AS_IT_STANDS, multiple: int = 1
 ) -> Callable[[list[Any]], list[dict[str, Any]]]:
     """What makes the micro-batches of a list of cases.
 
@@ -127,37 +151,43 @@ def collator(
         builder: makes rows.
         budget: tokens a micro-batch.
         copies: forward passes a case (2 with R-Drop): they share a batch, so they count.
-        swap: probability of swapped narratives.
-        seed: of the swaps.
+        augmentation: of the cases.
         multiple: see `micro_batch`.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(augmentation.seed)
+
+    def read(item: Any) -> list[list[int]]:
+        swapped = augmentation.swap > 0 and generator.random() < augmentation.swap
+        other = bool(item["rewritten"]) and generator.random() < augmentation.rewrite
+        return builder.rows(item["rewritten" if other else "narratives"], swapped)
 
     def collate(items: list[Any]) -> list[dict[str, Any]]:
-        rows = [builder.rows(item["narratives"], swap > 0 and generator.random() < swap) for item in items]
+        rows = [read(item) for item in items]
         lengths = [max(map(len, case)) for case in rows]
         weight = copies * max(map(len, rows))
         groups = by_budget(lengths, budget / weight)
         return [
-            micro_batch([rows[n] for n in group], [items[n]["labels"] for n in group], builder.special.pad, multiple)
+            micro_batch([rows[n] for n in group], [items[n]["targets"] for n in group], builder.special.pad, multiple)
             for group in groups
         ]
 
     return collate
 
 
-def micro_batch(cases: list[list[list[int]]], labels: list[list[int]], pad: int, multiple: int = 1) -> dict[str, Any]:
+def micro_batch(
+    cases: list[list[list[int]]], targets: list[list[float]], pad: int, multiple: int = 1
+) -> dict[str, Any]:
     """Pad rows to the longest.
 
     Args:
         cases: rows of each case.
-        labels: (B, V) indices.
+        targets: (B, K), NaN where not coded.
         pad: token of the padding.
         multiple: L is rounded up to it (see `batching.alignment`).
 
     Returns:
         `input_ids`, `attention_mask` (R, L); `case` and `slot` (R,): whose row it is and its place there;
-        `labels` (B, V).
+        `targets` (B, K) float32.
     """
     rows = [row for case in cases for row in case]
     length = -(-max(map(len, rows)) // multiple) * multiple
@@ -166,5 +196,5 @@ def micro_batch(cases: list[list[list[int]]], labels: list[list[int]], pad: int,
         "attention_mask": torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows]),
         "case": torch.tensor([number for number, case in enumerate(cases) for _ in case]),
         "slot": torch.tensor([slot for case in cases for slot in range(len(case))]),
-        "labels": torch.tensor(labels),
+        "targets": torch.tensor(targets, dtype=torch.float32),
     }

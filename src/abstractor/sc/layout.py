@@ -1,6 +1,6 @@
-"""Where each variable's logits and label stand.
+"""Where each variable's outputs stand, in logits as in targets.
 
-B cases, K outputs (one logit a binary variable, one a code of a categorical one), V variables.
+B cases, K outputs (one a binary variable, one a code of a categorical one).
 """
 
 from typing import NamedTuple
@@ -9,34 +9,23 @@ from torch import Tensor
 
 from abstractor.codebook import Codebook
 
-NOT_CODED = -1
-"""Index that stands for a missing label."""
-
 
 class Layout(NamedTuple):
-    """Columns of the outputs and of the labels, by kind of variable."""
+    """Columns of the outputs, by kind of variable."""
 
     binary_outputs: list[int]
-    """Columns of the logits that belong to binary variables."""
-    binary_labels: list[int]
-    """Columns of the labels that belong to them."""
+    """Columns that belong to binary variables."""
     categorical_outputs: list[slice]
-    """Columns of the logits of each categorical variable."""
-    categorical_labels: list[int]
-    """Column of its label."""
+    """Columns of each categorical variable."""
 
     @classmethod
     def of(cls, codebook: Codebook) -> "Layout":
-        """The layout of `codebook.columns` and `codebook.names`."""
+        """The layout of `codebook.columns`."""
         slices = codebook.slices()
-        kinds = [(number, slices[variable.name], variable.kind) for number, variable in enumerate(codebook.variables)]
-        binaries = [(number, outputs.start) for number, outputs, kind in kinds if kind == "binary"]
-        categoricals = [(number, outputs) for number, outputs, kind in kinds if kind == "categorical"]
+        kinds = [(slices[variable.name], variable.kind) for variable in codebook.variables]
         return cls(
-            [output for _, output in binaries],
-            [number for number, _ in binaries],
-            [outputs for _, outputs in categoricals],
-            [number for number, _ in categoricals],
+            [outputs.start for outputs, kind in kinds if kind == "binary"],
+            [outputs for outputs, kind in kinds if kind == "categorical"],
         )
 
 

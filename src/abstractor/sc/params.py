@@ -4,10 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from abstractor.examples import Learns
 from abstractor.params import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
+Part = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=100)]
 RDropWeight = Weight
 """Type of the top-level parameter `rdrop`."""
@@ -47,8 +49,22 @@ class ScModel(Strict):
     """Weight of the binary cross entropies, summed over the variables."""
     categorical_weight: Weight
     """Weight of each categorical variable's cross entropy."""
+    lovasz_weight: Weight
+    """Weight of the symmetric Lovasz hinge over a case's binary variables (arXiv 1705.08790); 0: none."""
+    focal: Annotated[float, Field(ge=0, le=10)]
+    """Exponent of focal loss (arXiv 1708.02002, 2006.04388); 0: plain cross entropy."""
+    label_smoothing: Part
+    """Share of a uniform guess in every target, soft ones too (arXiv 1512.00567)."""
+    learns: Learns
+    """What the model learns from beside cases and codes as they are."""
     swap: Share
     """Probability that a training case's narratives change places (SC1, SC3)."""
+    rewrite: Share
+    """Probability that a training case with a paraphrase is read in it."""
+    made_ratio: Weight
+    """Made cases that an epoch takes for each coded one; never more than there are."""
+    made_epochs: Annotated[int, Field(ge=0)] | None
+    """Made cases are used in so many first epochs only; null: in all."""
     epochs: Annotated[int, Field(ge=1, le=1000)]
     """Passes over the training cases."""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
@@ -61,12 +77,20 @@ class ScModel(Strict):
     """Peak rate of the backbone."""
     head_learning_rate: Rate
     """Peak rate of the new head; a pretrained one (SC3) learns at the backbone's."""
+    layer_decay: Rate
+    """Each layer learns at this share of the rate of the one above, the embeddings slowest; 1: all alike."""
+    frozen_layers: Annotated[int, Field(ge=0)] | None
+    """The lowest layers that stay as they are, the embeddings with them; 0: the embeddings alone; null: nothing."""
     warmup: Share
     """Share of all steps in which the rate rises."""
     weight_decay: Share
     """AdamW's decay of matrices."""
     clip: Annotated[float, Field(gt=0)]
     """Largest norm of a step's gradient."""
+    ema: Part
+    """Decay of the moving average of the weights, which is validated and kept; 0: the weights themselves."""
+    dropout_from: Share
+    """Share of the steps before which nothing drops out (arXiv 2303.01500); 0: dropout from the start."""
     early_stopping: Annotated[int, Field(ge=0, le=1000)]
     """Epochs without a better validation loss before training stops; 0: no validation, the last epoch is kept."""
     gradient_checkpointing: bool

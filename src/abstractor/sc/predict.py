@@ -36,13 +36,13 @@ def driver(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int
     def read(cases: pd.DataFrame) -> Part:
         items = inputs.tokenise(tokenizer, codebook, cases, None)
         rows = [builder.rows(narratives) for narratives in items["narratives"]]
-        labels = items["labels"]
+        targets = items["targets"]
 
         def score(group: list[int]) -> np.ndarray:
             batch = inputs.micro_batch(
-                [rows[n] for n in group], [labels[n] for n in group], builder.special.pad, multiple
+                [rows[n] for n in group], [targets[n] for n in group], builder.special.pad, multiple
             )
-            del batch["labels"]
+            del batch["targets"]
             return probabilities(layout, model(**to_device(batch, compute))).cpu().numpy()
 
         return Part([max(map(len, case)) for case in rows], max(map(len, rows)), score)

@@ -3,21 +3,24 @@
 from itertools import count
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from abstractor.batching import alignment
+from abstractor.batching import Extra, alignment
 from abstractor.codebook import Codebook
+from abstractor.examples import Examples
 from abstractor.folds import stratified_slice
 from abstractor.runs import Compute, derive_seed
-from abstractor.sc import inputs
+from abstractor.sc import depth, inputs
 from abstractor.sc.layout import Layout
-from abstractor.sc.losses import constant_loss, rdrop_loss, supervised_loss
-from abstractor.sc.masked import row_builder, verbalizer
+from abstractor.sc.losses import Terms, constant_loss, rdrop_loss, supervised_loss
+from abstractor.sc.masked import Verbalizer, row_builder, verbalizer
 from abstractor.sc.model import Classifier, build, build_masked, load_tokenizer
 from abstractor.sc.params import ScModel
 from abstractor.sc.readout import MaskedClassifier
+from abstractor.targets import likeliest
 from abstractor.training import Data, Losses, LossFunction, Outcome, Schedule, decay_groups, fit
 
 
@@ -26,8 +29,7 @@ def train(
     rdrop: float,
     form: str,
     codebook: Codebook,
-    cases: pd.DataFrame,
-    labels: pd.DataFrame,
+    examples: Examples,
     compute: Compute,
     seed_of: tuple[int, str, int],
 ) -> Outcome:
@@ -38,8 +40,7 @@ def train(
         rdrop: weight of R-Drop; 0 turns it off.
         form: concatenated (SC1), apart (SC2) or masked (SC3).
         codebook: the variables.
-        cases: training part of the fold, index uid.
-        labels: their codes, index uid.
+        examples: what the fold learns from.
         compute: device and dtype.
         seed_of: global seed, model name, fold: what the seeds are derived from.
 
@@ -50,18 +51,10 @@ def train(
     tokenizer = load_tokenizer(params.backbone)
     builder = row_builder(tokenizer, codebook, form, params.max_tokens)
     order_seed = derive_seed(*seed_of, params.seed, "order")
-    multiple = alignment(compute.device.type)
-    data = _data(params, rdrop, codebook, tokenizer, builder, cases, labels, order_seed, multiple)
-    targets = torch.tensor(inputs.code_indices(codebook, labels, cases.index))
+    data = _data(params, rdrop, codebook, tokenizer, builder, examples, order_seed, alignment(compute.device.type))
     words = verbalizer(tokenizer, codebook) if form == "masked" else None
-
-    def fresh(_: int) -> nn.Module:
-        if words is not None:
-            return build_masked(params, words, compute.dtype)
-        return build(params, len(codebook.columns), compute.dtype)
-
     return fit(
-        fresh,
+        lambda _: learner(params, len(codebook.columns), compute.dtype, words),
         loss_function(params, rdrop, layout),
         data,
         Schedule(
@@ -74,43 +67,75 @@ def train(
             early_stopping=params.early_stopping,
             optimizer=params.optimizer,
             restarts=params.restarts,
+            ema=params.ema,
+            dropout_from=params.dropout_from,
         ),
         compute,
-        constant_loss(layout, targets, params.binary_weight, params.categorical_weight),
+        constant_loss(layout, torch.tensor(examples.targets.to_numpy(np.float32)), terms(params)),
         (derive_seed(*seed_of, params.seed, "initialisation", attempt) for attempt in count()),
         order_seed,
         lambda model: optimiser_groups(model, params),
     )
 
 
+def terms(params: ScModel) -> Terms:
+    """What the supervised loss of a model adds up."""
+    return Terms(
+        binary=params.binary_weight,
+        categorical=params.categorical_weight,
+        lovasz=params.lovasz_weight,
+        focal=params.focal,
+        smoothing=params.label_smoothing,
+    )
+
+
+def learner(
+    params: ScModel, outputs: int, dtype: torch.dtype, words: Verbalizer | None = None
+) -> Classifier | MaskedClassifier:
+    """A classifier to train, its lowest layers frozen if params say so; see `sc.model.build` and `build_masked`.
+
+    Args:
+        params: of the model.
+        outputs: of the head.
+        dtype: of the arithmetic.
+        words: which tokens answer (SC3); None: a linear head does.
+
+    Raises:
+        RunError: the backbone has fewer layers than are to be frozen.
+    """
+    model = build(params, outputs, dtype) if words is None else build_masked(params, words, dtype)
+    if params.frozen_layers is not None:
+        depth.freeze(model.backbone, params.frozen_layers)
+    return model
+
+
 def loss_function(params: ScModel, rdrop: float, layout: Layout) -> LossFunction:
     """The loss of a micro-batch: supervised, plus R-Drop while training (both passes in one doubled batch)."""
-    weights = (params.binary_weight, params.categorical_weight)
+    added = terms(params)
 
     def losses(model: nn.Module, batch: dict[str, Any]) -> Losses:
-        labels, rows = batch["labels"], {key: value for key, value in batch.items() if key != "labels"}
+        targets, rows = batch["targets"], {key: value for key, value in batch.items() if key != "targets"}
         if rdrop == 0 or not model.training:
-            loss = supervised_loss(layout, model(**rows), labels, *weights)
+            loss = supervised_loss(layout, model(**rows), targets, added)
             return Losses(loss, loss)
         doubled = {key: torch.cat([value, value]) for key, value in rows.items()}
-        doubled["case"][len(rows["case"]) :] += len(labels)
+        doubled["case"][len(rows["case"]) :] += len(targets)
         first, second = model(**doubled).chunk(2)
-        loss = (
-            supervised_loss(layout, first, labels, *weights) + supervised_loss(layout, second, labels, *weights)
-        ) / 2
+        loss = (supervised_loss(layout, first, targets, added) + supervised_loss(layout, second, targets, added)) / 2
         return Losses(loss + rdrop * rdrop_loss(layout, first, second, params.rdrop_form), loss)
 
     return losses
 
 
 def optimiser_groups(model: nn.Module, params: ScModel) -> list[dict[str, Any]]:
-    """The backbone at its rate, the new head at its own."""
+    """The backbone at its rate, falling with depth by `layer_decay`, the new head at a rate of its own."""
     assert isinstance(model, Classifier | MaskedClassifier)
-    backbone, head = model.parts()
-    return [
-        *decay_groups(backbone, params.learning_rate, params.weight_decay),
-        *decay_groups(head, params.head_learning_rate, params.weight_decay),
-    ]
+    head = model.parts()[1]
+    new = {id(weight) for _, weight in head}
+    rates = depth.rates(model.backbone, params.learning_rate, params.layer_decay)
+    parts = [(rate, [(name, weight) for name, weight in named if id(weight) not in new]) for rate, named in rates]
+    parts.append((params.head_learning_rate, head))
+    return [group for rate, weights in parts for group in decay_groups(weights, rate, params.weight_decay)]
 
 
 def _data(
@@ -119,17 +144,25 @@ def _data(
     codebook: Codebook,
     tokenizer: Any,
     builder: inputs.RowBuilder,
-    cases: pd.DataFrame,
-    labels: pd.DataFrame,
+    examples: Examples,
     seed: int,
     multiple: int,
 ) -> Data:
-    held = stratified_slice(codebook, labels, max(1, len(cases) // 10), seed) if params.early_stopping else pd.Index([])
-    training = inputs.tokenise(tokenizer, codebook, cases[~cases.index.isin(held)], labels)
+    coded, held = examples.coded, pd.Index([])
+    if params.early_stopping:
+        labels = likeliest(codebook, examples.targets.loc[coded])
+        held = stratified_slice(codebook, labels, max(1, len(coded) // 10), seed)
+    learned = coded.difference(held)
+    used = examples.cases.loc[[*learned, *examples.made]]
+    training = inputs.tokenise(tokenizer, codebook, used, examples.targets, examples.rewritten)
     lengths = [max(map(len, builder.rows(narratives))) for narratives in training["narratives"]]
-    collate = inputs.collator(builder, params.micro_tokens, 1 if rdrop == 0 else 2, params.swap, seed, multiple)
+    copies, augmentation = 1 if rdrop == 0 else 2, inputs.Augmentation(params.swap, params.rewrite, seed)
+    collate = inputs.collator(builder, params.micro_tokens, copies, augmentation, multiple)
     validation = None
     if len(held):
-        unswapped = inputs.collator(builder, params.micro_tokens, 1, 0.0, seed, multiple)
-        validation = unswapped(list(inputs.tokenise(tokenizer, codebook, cases.loc[held], labels)))
-    return Data(training, lengths, collate, validation)
+        as_it_stands = inputs.collator(builder, params.micro_tokens, 1, multiple=multiple)
+        validation = as_it_stands(
+            list(inputs.tokenise(tokenizer, codebook, examples.cases.loc[held], examples.targets))
+        )
+    extra = Extra(range(len(learned), len(used)), params.made_ratio, params.made_epochs)
+    return Data(training, lengths, collate, validation, extra)

@@ -31,6 +31,8 @@ GOOD: dict[str, Any] = {
     "warmup": 0.1,
     "weight_decay": 0.0,
     "clip": 1.0,
+    "ema": 0.0,
+    "dropout_from": 0.0,
     "early_stopping": 0,
     "gradient_checkpointing": False,
     "restarts": 2,

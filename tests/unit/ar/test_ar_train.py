@@ -59,6 +59,8 @@ def settings() -> dict[str, Any]:
         "warmup": 0.1,
         "weight_decay": 0.0,
         "clip": 1.0,
+        "ema": 0.0,
+        "dropout_from": 0.0,
         "early_stopping": 0,
         "gradient_checkpointing": False,
         "restarts": 0,
@@ -80,7 +82,7 @@ def labels(cases: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture
 def examples(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> Examples:
-    return Examples(cases, of_labels(codebook, labels), cases.iloc[:0], cases.index[:0])
+    return Examples.of_coded(cases, of_labels(codebook, labels))
 
 
 def predicted(params: ArModel, codebook: Codebook, cases: pd.DataFrame, chunk: int = 1000) -> pd.DataFrame:

@@ -6,16 +6,19 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, TrainerControl, TrainerState, TrainingArguments
 
+from abstractor.callbacks import LateDropout
 from abstractor.codebook import Codebook
+from abstractor.examples import Examples
 from abstractor.runs import Compute, RunError, autocast
 from abstractor.sc.inputs import RowBuilder, micro_batch, tokenise
 from abstractor.sc.layout import Layout, probabilities
 from abstractor.sc.model import Classifier, Reading, build, load, load_tokenizer, save
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
-from abstractor.sc.train import train
+from abstractor.sc.train import learner, optimiser_groups, train
+from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
 HALF = Compute(torch.device("cpu"), torch.bfloat16, "test")
@@ -49,6 +52,11 @@ SHORT = 21
 """Tokens up to which the tiny BigBird attends in full: (5 + 2 * 1 random block) * 3 a block."""
 
 
+def learned(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> Examples:
+    """The cases, all of them coded."""
+    return Examples.of_coded(cases, of_labels(codebook, labels))
+
+
 def write(kind: str, **changes: Any) -> None:
     """Put a random model of a family where the library looks for the backbone `kind`."""
     torch.manual_seed(0)
@@ -68,7 +76,7 @@ def of(settings: dict[str, Any], kind: str, **changes: Any) -> ScModel:
 def rows(*lengths: int) -> dict[str, Any]:
     cases = [[[2, *(5 + number % 9 for number in range(length - 2)), 3]] for length in lengths]
     batch = micro_batch(cases, [[0]] * len(lengths), 0)
-    del batch["labels"]
+    del batch["targets"]
     return batch
 
 
@@ -87,7 +95,15 @@ def test_two_steps_change_the_model_and_prediction_finds_it_changed(
 ) -> None:
     write(kind)
     params = of(settings, kind, lora=lora(kind) if adapted else None, epochs=1, batch_size=6, learning_rate=1e-2)
-    outcome = train(params, 1.0, "concatenated", codebook, cases, labels, compute, (7, "m", 0))
+    outcome = train(
+        params,
+        1.0,
+        "concatenated",
+        codebook,
+        learned(codebook, cases, labels),
+        compute,
+        (7, "m", 0),
+    )
     assert outcome.steps == 2
     folder = Path("models/m/0")
     save(outcome.model, Reading.of(params, "concatenated", codebook), folder)
@@ -108,11 +124,11 @@ def again(model: Any, kind: str, codebook: Codebook, cases: pd.DataFrame, comput
     tokenizer = load_tokenizer(kind)
     builder = RowBuilder(tokenizer, codebook, "concatenated", 32)
     batches = [
-        micro_batch([builder.rows(item["narratives"])], [item["labels"]], 0)
+        micro_batch([builder.rows(item["narratives"])], [item["targets"]], 0)
         for item in tokenise(tokenizer, codebook, cases, None)
     ]
     with torch.inference_mode(), autocast(compute):
-        logits = [model.eval()(**{k: v for k, v in batch.items() if k != "labels"}) for batch in batches]
+        logits = [model.eval()(**{k: v for k, v in batch.items() if k != "targets"}) for batch in batches]
     return probabilities(Layout.of(codebook), torch.cat(logits))
 
 
@@ -148,6 +164,90 @@ def test_recomputed_activations_give_the_same_gradients(
     assert any("backbone" in name and bool(grad.any()) for name, grad in found[0].items())
     for name, gradient in found[0].items():
         torch.testing.assert_close(found[1][name], gradient)
+
+
+def rate_of(name: str) -> float:
+    """What a weight of a model of two layers learns at, by its name, with a peak of 1e-3 and a decay of 0.5."""
+    for part, rate in (("head.", 1e-2), (".0.", 5e-4), (".1.", 1e-3), ("embed", 2.5e-4)):
+        if part in name:
+            return rate
+    return 1e-3
+
+
+@pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_each_layer_learns_slower_than_the_one_above(
+    project: Path, settings: dict[str, Any], kind: str, adapted: bool
+) -> None:
+    write(kind)
+    params = of(settings, kind, layer_decay=0.5, lora=lora(kind) if adapted else None)
+    model = build(params, 5)
+    found = {id(weight): group["lr"] for group in optimiser_groups(model, params) for weight in group["params"]}
+    trained = {name: found.get(id(weight)) for name, weight in model.named_parameters() if weight.requires_grad}
+    assert len(found) == len(trained)
+    assert trained == {name: pytest.approx(rate_of(name)) for name in trained}
+    assert len(set(found.values())) == (3 if adapted else 4)
+
+
+@pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_the_lowest_layers_are_frozen(project: Path, settings: dict[str, Any], kind: str, adapted: bool) -> None:
+    write(kind)
+    adapter = lora(kind) if adapted else None
+
+    def trained(frozen: int | None) -> set[str]:
+        model = learner(of(settings, kind, frozen_layers=frozen, lora=adapter), 5, torch.float32)
+        return {name for name, weight in model.named_parameters() if weight.requires_grad}
+
+    every = trained(None)
+    assert trained(0) == {name for name in every if rate_of(name) != 2.5e-4}
+    assert trained(1) == {name for name in every if rate_of(name) > 5e-4}
+    with pytest.raises(RunError, match="has 2 layers, found 3"):
+        trained(3)
+
+
+def test_a_backbone_of_one_shared_layer_trains_but_has_no_depth(project: Path, settings: dict[str, Any]) -> None:
+    folder = Path("models/backbones/albert")
+    AutoModel.from_config(AutoConfig.for_model("albert", **SHAPE, embedding_size=8)).save_pretrained(folder)
+    params = of(settings, "albert")
+    model = learner(params, 5, torch.float32)
+    assert optimiser_groups(model, params)
+    with pytest.raises(RunError, match="albert has no list of its 2 layers"):
+        optimiser_groups(model, of(settings, "albert", layer_decay=0.9))
+    with pytest.raises(RunError, match="frozen_layers: null"):
+        learner(of(settings, "albert", frozen_layers=0), 5, torch.float32)
+
+
+DROPOUTS = {
+    "attention": ("attention_probs_dropout_prob", "attention_dropout"),
+    "states": ("hidden_dropout_prob", "mlp_dropout", "embedding_dropout"),
+}
+PLACES = [(kind, where) for kind in FAMILIES for where in (*DROPOUTS, "adapter", "head")]
+DECODERS = [("llama", "states"), ("qwen2", "states")]
+"""They drop attention only."""
+
+
+@pytest.mark.parametrize(("kind", "where"), [place for place in PLACES if place not in DECODERS])
+def test_late_dropout_reaches_every_dropout(project: Path, settings: dict[str, Any], kind: str, where: str) -> None:
+    known = AutoConfig.for_model(kind).to_dict()
+    write(kind, **{name: 0.5 * (part == where) for part in DROPOUTS for name in DROPOUTS[part] if name in known})
+    adapter = lora(kind) | {"dropout": 0.5} if where == "adapter" else None
+    head = 0.5 * (where == "head")
+    model = build(of(settings, kind, lora=adapter, head_dropout=head, max_tokens=SHORT), 5).train()
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)  # from zero, an adapter would say nothing
+
+    def same() -> bool:
+        return torch.equal(model(**rows(9)), model(**rows(9)))
+
+    late, arguments, control = LateDropout(0.5), TrainingArguments(report_to=[]), TrainerControl()
+    assert not same()
+    late.on_train_begin(arguments, TrainerState(max_steps=10), control, model=model)
+    late.on_step_begin(arguments, TrainerState(global_step=4, max_steps=10), control)
+    assert same()
+    late.on_step_begin(arguments, TrainerState(global_step=5, max_steps=10), control)
+    assert not same()
 
 
 def test_longformers_first_token_sees_the_whole_row(project: Path, settings: dict[str, Any]) -> None:

@@ -1,10 +1,13 @@
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from abstractor.batching import alignment
 from abstractor.codebook import Codebook
-from abstractor.sc.inputs import RowBuilder, code_indices, collator, micro_batch, tokenise
+from abstractor.sc.inputs import Augmentation, RowBuilder, collator, micro_batch, tokenise
 from abstractor.sc.model import load_tokenizer
+from abstractor.targets import of_labels
 
 CLS, SEP = 2, 3
 OFFICER, CORONER = [4, 6], [5, 6]
@@ -47,9 +50,19 @@ def test_special_tokens_in_a_narrative_stay_plain_text(
     assert narratives[0].count(8) == 2
 
 
-def test_labels_become_places_of_their_codes(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> None:
-    shuffled = labels.sample(frac=1, random_state=0)
-    assert code_indices(codebook, shuffled, cases.index)[:4].tolist() == [[1, 0, 1], [0, 2, 0], [0, -1, 1], [1, 0, -1]]
+def test_targets_are_joined_by_uid_and_lose_nothing(
+    tokenizer: object, codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    soft = of_labels(codebook, labels)
+    soft.loc["c01", "Place=1"] = 0.3
+    items = list(tokenise(tokenizer, codebook, cases, soft.sample(frac=1, random_state=0)[list(soft)[::-1]]))
+    batch = micro_batch([[[5]] for _ in items], [item["targets"] for item in items], pad=0)
+    assert batch["targets"].dtype == torch.float32
+    np.testing.assert_array_equal(batch["targets"], soft)
+
+
+def test_cases_to_predict_have_no_targets(tokenizer: object, codebook: Codebook, cases: pd.DataFrame) -> None:
+    assert np.isnan(tokenise(tokenizer, codebook, cases, None)["targets"]).tolist() == [[True] * 5] * 12
 
 
 def test_micro_batches_pad_and_remember_whose_row_is_whose() -> None:
@@ -62,13 +75,13 @@ def test_micro_batches_pad_and_remember_whose_row_is_whose() -> None:
 
 def test_collator_keeps_to_its_budget_and_loses_no_case(tokenizer: object, codebook: Codebook) -> None:
     builder = RowBuilder(tokenizer, codebook, "apart", 32)
-    items = [{"narratives": [[8] * length, [9]], "labels": [length]} for length in (1, 20, 2, 19, 3)]
-    batches = collator(builder, 120, 1, 0.0, 0)(items)
-    assert sorted(int(label) for batch in batches for label in batch["labels"]) == [1, 2, 3, 19, 20]
+    items = [{"narratives": [[8] * n, [9]], "rewritten": [], "targets": [n]} for n in (1, 20, 2, 19, 3)]
+    batches = collator(builder, 120, 1)(items)
+    assert sorted(int(target) for batch in batches for target in batch["targets"]) == [1, 2, 3, 19, 20]
     assert all(batch["input_ids"].numel() <= 120 for batch in batches)
     assert len(batches) < 5
     # Twice the passes, half the cases a batch.
-    assert len(collator(builder, 120, 2, 0.0, 0)(items)) > len(batches)
+    assert len(collator(builder, 120, 2)(items)) > len(batches)
 
 
 def test_rows_are_padded_to_what_cuda_wants() -> None:
@@ -78,3 +91,16 @@ def test_rows_are_padded_to_what_cuda_wants() -> None:
     assert batch["input_ids"][2].tolist() == [8, 9, 10, 1, 1, 1, 1, 1]
     assert batch["attention_mask"].sum(dim=1).tolist() == [2, 1, 3]
     assert alignment("cpu") == 1
+
+
+def test_a_case_is_read_in_its_paraphrase_where_it_has_one(
+    tokenizer: object, codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    soft, other = of_labels(codebook, labels), cases.iloc[[1]].assign(Officer="sad sad", Coroner="")
+    items = list(tokenise(tokenizer, codebook, cases.iloc[:2], soft, other))
+    assert [item["rewritten"] for item in items] == [[], [[10, 10], []]]
+    builder = RowBuilder(tokenizer, codebook, "concatenated", 32)
+    for share, read in ((0.0, items[1]["narratives"]), (1.0, [[10, 10], []])):
+        (batch,) = collator(builder, 500, 1, Augmentation(rewrite=share))(items)
+        (row,) = builder.rows(read)
+        assert batch["input_ids"][1, : len(row)].tolist() == row

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer, XLMRobertaTokenizer
 
 from abstractor.codebook import Codebook
+from abstractor.examples import Examples
 from abstractor.runs import Compute, RunError, autocast
 from abstractor.sc.inputs import micro_batch, tokenise
 from abstractor.sc.layout import Layout, probabilities
@@ -18,6 +19,7 @@ from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.readout import MaskedClassifier, card
 from abstractor.sc.train import optimiser_groups, train
+from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
 HALF = Compute(torch.device("cpu"), torch.bfloat16, "test")
@@ -54,6 +56,11 @@ TRANSFORM = ("dense.weight", "dense.bias", "LayerNorm.weight", "LayerNorm.bias")
 TARGETS = {"deberta-v2": ["query_proj", "value_proj"], "modernbert": ["Wqkv"]}
 
 
+def learned(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> Examples:
+    """The cases, all of them coded."""
+    return Examples.of_coded(cases, of_labels(codebook, labels))
+
+
 def adapter(kind: str) -> dict[str, Any]:
     return {"rank": 2, "alpha": 4, "dropout": 0.0, "targets": TARGETS.get(kind, ["query", "value"])}
 
@@ -77,7 +84,7 @@ def fresh(settings: dict[str, Any], codebook: Codebook, kind: str = "tiny", **ch
 
 def batch(*narratives: list[int]) -> dict[str, Any]:
     rows = micro_batch([[[CLS, *tokens, SEP, *PROMPT]] for tokens in narratives], [[0]] * len(narratives), 0)
-    del rows["labels"]
+    del rows["targets"]
     return rows
 
 
@@ -93,7 +100,7 @@ def trained(
 ) -> MaskedClassifier:
     """A model after two steps, saved as models/m/0."""
     params = ScModel(**settings | {"max_tokens": 48, "micro_tokens": 400, "epochs": 1, "batch_size": 6})
-    outcome = train(params, 1.0, "masked", codebook, cases, labels, compute, (7, "m", 0))
+    outcome = train(params, 1.0, "masked", codebook, learned(codebook, cases, labels), compute, (7, "m", 0))
     assert outcome.steps == 2 and isinstance(outcome.model, MaskedClassifier)
     save(outcome.model, Reading.of(params, "masked", codebook), Path("models/m/0"))
     return outcome.model.eval()
@@ -374,8 +381,8 @@ def test_a_folder_of_all_weights_loads_with_plain_transformers(
 def test_training_learns(
     project: Path, settings: dict[str, Any], codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
-    params = ScModel(**settings | {"max_tokens": 48, "micro_tokens": 400, "epochs": 40, "swap": 0.5})
-    outcome = train(params, 0.5, "masked", codebook, cases, labels, CPU, (7, "m", 0))
+    params = ScModel(**settings | {"max_tokens": 48, "micro_tokens": 400, "epochs": 80, "swap": 0.5})
+    outcome = train(params, 0.5, "masked", codebook, learned(codebook, cases, labels), CPU, (7, "m", 0))
     save(outcome.model, Reading.of(params, "masked", codebook), Path("models/m/0"))
     assert ((predicted(codebook, cases)[:, 0] > 0.5).numpy() == (labels["Note"].to_numpy() == 1)).all()
 

@@ -103,5 +103,5 @@ def test_a_missing_folder_is_refused(project: Path, codebook: Codebook) -> None:
 
 def _rows(cases: list[list[list[int]]]) -> dict[str, Any]:
     batch = micro_batch(cases, [[0]] * len(cases), 0)
-    del batch["labels"]
+    del batch["targets"]
     return batch
