@@ -17,6 +17,7 @@ from abstractor.members import read as read_members
 from abstractor.params import Params
 from abstractor.runs import Inference, Machine
 from abstractor.sc.params import ScModel
+from abstractor.writing.params import MakeCases, Rewrite, Writer
 
 ROOT, SRC = Path(__file__).parents[2], Path("src")
 STAGES: dict[str, Any] = {
@@ -69,7 +70,7 @@ def test_narratives_are_never_pushed() -> None:
     for stage in STAGES.values():
         for out in stage.get("outs", []):
             path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
-            if path.startswith("data/raw/") or path.endswith("cases.parquet"):
+            if path.startswith(("data/raw/", "data/lessons/cases/")) or path.endswith("cases.parquet"):
                 assert options == {"push": False}, path
 
 
@@ -89,7 +90,10 @@ def test_every_parameter_binds_to_its_type() -> None:
         params.get(f"models.{name}", ArModel)
     for name in params.get("backbones", dict[str, Any]):
         params.get(f"backbones.{name}", Backbone)
+    for name in params.get("writers", dict[str, Any]):
+        params.get(f"writers.{name}", Writer)
     sections = {"train": Machine, "infer": Inference, "baseline": BaselineParams, "ensemble": EnsembleParams}
+    sections |= {"make_cases": MakeCases, "rewrite": Rewrite, "making": list[str], "rewriting": list[str]}
     for section, kind in {**sections, "demo_corpus": DemoCorpusParams}.items():
         params.get(section, kind)
 

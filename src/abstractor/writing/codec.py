@@ -50,7 +50,8 @@ class Codec:
         self._specials = {n for n, token in tokenizer.added_tokens_decoder.items() if token.special}
         self._specials |= set(tokenizer.all_special_ids)
         starts = tokenizer.bos_token_id in tokenizer("a")["input_ids"]
-        self._head, self._tail = [tokenizer.bos_token_id] if starts else [], []
+        self._head: list[int] = [tokenizer.bos_token_id] if starts else []
+        self._tail: list[int] = []
         own = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
         if style == "template":
             self._head, self._tail, turn = self._frame()

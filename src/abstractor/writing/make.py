@@ -64,8 +64,10 @@ def make_cases(
         for number, ((reason, reports), triple) in enumerate(zip(judged, plan, strict=True))
         if reason is None
     }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=[*columns, *Sources._fields]).astype("str")
-    return Made(table.rename_axis("uid").sort_index(), tally([reason for reason, _ in judged]))
+    # Of a type of their own: without a row pandas would store no text columns.
+    index = pd.Index(list(rows), name="uid", dtype="str")
+    table = pd.DataFrame(list(rows.values()), index, [*columns, *Sources._fields], dtype="str")
+    return Made(table.sort_index(), tally([reason for reason, _ in judged]))
 
 
 def write_made(path: Path, cases: pd.DataFrame) -> None:

@@ -31,16 +31,16 @@ def rewrite_cases(codebook: Codebook, cases: pd.DataFrame, write: Write, style: 
         style: of the prompts.
         settings: what a paraphrase must pass.
     """
-    task, texts = rewriting(style), cases[list(codebook.narratives)].astype("str").copy()
-    places = [(row, column) for column in range(texts.shape[1]) for row in range(len(texts)) if texts.iat[row, column]]
-    answers = write([paraphrase_prompt(task, texts.iat[row, column]) for row, column in places], task.marker)
+    task, columns = rewriting(style), list(codebook.narratives)
+    texts: list[list[str]] = cases[columns].to_numpy().tolist()
+    places = [(row, column) for column in range(len(columns)) for row, case in enumerate(texts) if case[column]]
+    answers = write([paraphrase_prompt(task, texts[row][column]) for row, column in places], task.marker)
     verdicts: list[Reason | None] = [None] * len(texts)
     for (row, column), answer in zip(places, answers, strict=True):
-        reason, paraphrase = _judge(task, answer, texts.iat[row, column], settings)
+        reason, texts[row][column] = _judge(task, answer, texts[row][column], settings)
         verdicts[row] = verdicts[row] or reason
-        texts.iat[row, column] = paraphrase
-    kept = texts[[verdict is None for verdict in verdicts]]
-    return Rewritten(kept.sort_index(), tally(verdicts))
+    table = pd.DataFrame(texts, cases.index, columns, dtype="str")
+    return Rewritten(table[[verdict is None for verdict in verdicts]].sort_index(), tally(verdicts))
 
 
 def _judge(task: Task, answer: Written, source: str, settings: Rewrite) -> tuple[Reason | None, str]:
