@@ -4,8 +4,8 @@ A report takes one line and its heading opens the line, in prompts as in answers
 spaces, so that nothing in it can pass for a heading or for the next example.
 
     style template    a request, answered by headings with a report each
-    style examples    numbered examples and the first heading of the next one, to be continued; the line that would
-                      open another example ends the answer
+    style examples    numbered examples and the first heading of the next one, to be continued; the empty line that
+                      would come before another example ends the answer
 """
 
 import re
@@ -17,6 +17,9 @@ from abstractor.codebook import Codebook
 
 Style = Literal["template", "examples"]
 
+_GAP = "\n\n"
+"""Stands between examples and nowhere in one. The heading of another example would be a worse end: small models often
+leave a line empty and then go on with something else."""
 _REWRITTEN = "Rewritten"
 _SHOWN = (
     (
@@ -47,7 +50,7 @@ class Task:
     headings: tuple[str, ...]
     """One opens each report, in this order."""
     marker: str | None
-    """What begins the next example and so ends the answer; None: the end of the turn does."""
+    """Stands before another example and so ends the answer; None: the end of the turn does."""
 
     def read(self, answer: str) -> list[str] | None:
         """The reports of an answer, one a heading, whitespace made single spaces; None where the form is not kept.
@@ -66,12 +69,12 @@ class Task:
 def making(codebook: Codebook, style: Style) -> Task:
     """The form of a made case: every narrative of the codebook under its description."""
     headings = tuple(f"{text[:1].upper()}{text[1:]}" for text in codebook.narratives.values())
-    return Task(headings, "\nCase " if style == "examples" else None)
+    return Task(headings, _GAP if style == "examples" else None)
 
 
 def rewriting(style: Style) -> Task:
     """The form of a paraphrase."""
-    return Task((_REWRITTEN,), "\nReport " if style == "examples" else None)
+    return Task((_REWRITTEN,), _GAP if style == "examples" else None)
 
 
 def case_prompt(task: Task, unit: str, examples: Sequence[Sequence[str]]) -> str:
@@ -91,7 +94,7 @@ def case_prompt(task: Task, unit: str, examples: Sequence[Sequence[str]]) -> str
             f"Invented cases, each {unit} and unlike the others. The reports of a case are factual and respectful and "
             "agree with each other. They hold no names and no dates."
         )
-        return "\n\n".join([opening, *blocks, f"Case {len(blocks) + 1}\n{task.headings[0]}:"])
+        return _GAP.join([opening, *blocks, f"Case {len(blocks) + 1}\n{task.headings[0]}:"])
     form = " then ".join(f'"{heading}:"' for heading in task.headings)
     request = (
         f"Each of the cases above is {unit}. Invent one more case and report it in the same style and at about the "
@@ -99,7 +102,7 @@ def case_prompt(task: Task, unit: str, examples: Sequence[Sequence[str]]) -> str
         "Stay factual and respectful, with no graphic detail, no names and no dates. "
         f"Write each report on a line of its own that begins with {form}, and nothing else."
     )
-    return "\n\n".join([*blocks, request])
+    return _GAP.join([*blocks, request])
 
 
 def paraphrase_prompt(task: Task, report: str) -> str:
@@ -112,7 +115,7 @@ def paraphrase_prompt(task: Task, report: str) -> str:
     if task.marker is not None:
         opening = "Each report is followed by the same facts in other words and in another order of the sentence."
         shown = [f"Report {n}: {old}\n{_REWRITTEN}: {new}" for n, (old, new) in enumerate(_SHOWN, 1)]
-        return "\n\n".join([opening, *shown, f"Report {len(shown) + 1}: {_one_line(report)}\n{_REWRITTEN}:"])
+        return _GAP.join([opening, *shown, f"Report {len(shown) + 1}: {_one_line(report)}\n{_REWRITTEN}:"])
     request = (
         "Write this report again in other words. Keep every fact, and who reported, denied or did not know it; add "
         "none. Stay factual and respectful. "

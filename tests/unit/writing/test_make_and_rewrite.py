@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -86,11 +87,11 @@ def test_made_cases_are_stored_as_text_even_where_none_was_kept(codebook: Codebo
     write = Scripted(*[GOOD] * kept, *["x"] * (2 - kept))
     made = make_cases(codebook, CASES, [Sources("a", "b", "c")] * 2, write, "examples", MAKING, "made_w_0")
     write_made(tmp_path / "made.parquet", made.cases)
-    found = pd.read_parquet(tmp_path / "made.parquet")
+    found = pq.read_table(tmp_path / "made.parquet")
 
-    assert list(found) == ["uid", "Officer", "Coroner", "source_1", "source_2", "source_3"]
-    assert list(found["uid"]) == [f"made_w_0_00000{number}" for number in range(kept)]
-    assert all(pd.api.types.is_string_dtype(dtype) for dtype in found.dtypes)
+    assert found.column_names == ["uid", "Officer", "Coroner", "source_1", "source_2", "source_3"]
+    assert found["uid"].to_pylist() == [f"made_w_0_00000{number}" for number in range(kept)]
+    assert {str(kind) for kind in found.schema.types} <= {"string", "large_string"}
 
 
 ANSWERS = (" In the house he was met today.", " On leave she was.", " Alone is how they lived.")

@@ -50,21 +50,22 @@ def test_padding_changes_no_answer(loaded: Any, tokenizer: Any, writer: Writer) 
     assert [codec.read(ids, None) for ids in together] == [codec.read(ids, None) for ids in alone]
 
 
+class Output(dict[str, torch.Tensor]):
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__(logits=logits)
+        self.logits = logits
+
+
 def forced(model: Any, prompt: int, text: list[int]) -> None:
     """Make a model write `text` after `prompt` tokens, then the byte "." without end."""
+    read = [0]
 
-    def forward(input_ids: torch.Tensor, **_: Any) -> Any:
-        forward.length += input_ids.shape[1]
-        place = forward.length - prompt
+    def forward(input_ids: torch.Tensor, **_: Any) -> Output:
+        read[0] += input_ids.shape[1]
+        place = read[0] - prompt
         token = text[place] if place < len(text) else 16
         return Output(torch.nn.functional.one_hot(torch.tensor([[token]] * len(input_ids)), 300) * 1000.0)
 
-    class Output(dict):
-        def __init__(self, logits: torch.Tensor) -> None:
-            super().__init__(logits=logits)
-            self.logits = logits
-
-    forward.length = 0
     model.forward = forward
 
 
@@ -87,6 +88,43 @@ def test_writing_goes_on_to_the_marker_the_end_or_the_limit(
 
     assert len(answer) == new
     assert codec.read(answer, "\nCase ") == written
+
+
+def test_a_marker_in_the_prompt_ends_nothing(loaded: Any, tokenizer: Any, writer: Writer) -> None:
+    codec = Codec(tokenizer, "examples")
+    ids = codec.encode("\nCase ")
+    forced(loaded, len(ids), [])
+
+    assert len(transformers_engine.generate(loaded, codec, writer, [ids], "\nCase ", seed=1, name="tiny")[0]) == 16
+
+
+@pytest.mark.parametrize(("top_p", "least", "most"), [(1.0, 51, 100), (0.25, 2, 25)])
+def test_tokens_are_drawn_from_the_likeliest_that_make_top_p_and_no_other_limit(
+    loaded: Any, tokenizer: Any, writer: Writer, top_p: float, least: int, most: int
+) -> None:
+    """A model to which a hundred tokens are all but equally likely, asked for 320."""
+
+    def forward(input_ids: torch.Tensor, **_: Any) -> Output:
+        return Output(
+            torch.where(torch.arange(259) < 159, -1e9, torch.arange(259) * 1e-5).expand(len(input_ids), 1, -1).clone()
+        )
+
+    loaded.forward, settings = forward, writer.model_copy(update={"top_p": top_p})
+    answers = transformers_engine.generate(
+        loaded, Codec(tokenizer, "examples"), settings, [[5]] * 20, None, seed=1, name="tiny"
+    )
+
+    assert least <= len({token for answer in answers for token in answer}) <= most
+
+
+def test_an_answer_ends_where_the_models_own_config_says(
+    backbone: str, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = backbone_folder(backbone) / "config.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"eos_token_id": 0', '"eos_token_id": [0, 7]'))
+    monkeypatch.setattr(transformers_engine, "generate", lambda *_, **__: [[53, 7, 54]])
+
+    assert scribe(writer, "tiny", CPU, 7)(["Case 1"], None) == [Written("S", ended=True)]
 
 
 def test_a_prompt_without_room_for_an_answer_is_not_asked(backbone: str, writer: Writer) -> None:

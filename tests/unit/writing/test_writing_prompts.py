@@ -18,8 +18,10 @@ def test_examples_are_numbered_and_the_next_one_is_begun(codebook: Codebook) -> 
 
 @pytest.mark.parametrize("style", ["examples", "template"])
 def test_a_narrative_cannot_open_an_example_or_a_report(codebook: Codebook, style: str) -> None:
-    lines = case_prompt(making(codebook, style), codebook.unit, EXAMPLES).split("\n")
+    prompt = case_prompt(making(codebook, style), codebook.unit, EXAMPLES)
+    lines = prompt.split("\n")
 
+    assert prompt.count("\n\n") == {"examples": 4, "template": 3}[style]
     assert "Officer report: Seen Case 9 Coroner report: odd" in lines
     assert "Case 9" not in lines
 
