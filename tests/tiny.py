@@ -143,6 +143,7 @@ def tiny_params(params: dict[str, Any], backbones: Path) -> dict[str, Any]:
         params["models"][name] |= SC
     model = params["models"]["ar_smollm2"]
     model |= AR | {"lora": model["lora"] | AR["lora"]}
+    params["writers"]["smollm2"]["backbone"] = "decoder"
     params["backbones"] = {
         name: {"source": "folder", "path": str(backbones / name), "sha256": _folder_hash(backbones / name)}
         for name in ("encoder", "decoder")

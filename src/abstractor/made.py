@@ -59,14 +59,20 @@ def visible(folder: Path, codebook: Codebook, writers: Sequence[str], folds: pd.
         Index `uid` (sorted), str narratives.
 
     Raises:
-        MadeError: a table is missing, unreadable, of another codebook or of unknown sources; no writer.
+        MadeError: a table is missing, unreadable, of another codebook or of unknown sources; no writer, no case left.
     """
     if not writers:
         raise MadeError("params.yaml: making: expected the writers of made cases, found none; name one of `writers`")
     columns = [*codebook.narratives, *SOURCES]
     numbers = sorted(folds.unique())
     tables = [_read(folder / writer / f"{number}.parquet", columns) for writer in writers for number in numbers]
-    return outside(pd.concat(tables).sort_index(), folds, fold)[list(codebook.narratives)]
+    found = outside(pd.concat(tables).sort_index(), folds, fold)[list(codebook.narratives)]
+    if found.empty:
+        raise MadeError(
+            f"{folder}: expected made cases whose sources lie outside fold {fold}, found none; metrics/made/ counts why "
+            "they were dropped: raise make_cases.cases, or take another writer"
+        )
+    return found
 
 
 def outside(cases: pd.DataFrame, folds: pd.Series, fold: int) -> pd.DataFrame:

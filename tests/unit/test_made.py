@@ -56,6 +56,13 @@ def test_a_missing_table_is_refused(tmp_path: Path) -> None:
         made.visible(tmp_path, CODEBOOK, [], FOLDS, 1)
 
 
+def test_a_fold_without_any_made_case_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    made.write(tmp_path / "writer/1.parquet", CODEBOOK, table().reindex(columns=["report", *made.SOURCES]))
+    with pytest.raises(MadeError, match=r"found none; metrics/made/ counts why they were dropped"):
+        made.visible(tmp_path, CODEBOOK, ["writer"], FOLDS, 0)
+
+
 def read_teachers(folder: Path, number: int, **change: Any) -> dict[str, str]:
     content = {
         "sc": ["a", "b"],

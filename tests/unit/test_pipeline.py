@@ -18,6 +18,7 @@ from abstractor.members import read as read_members
 from abstractor.params import Params
 from abstractor.runs import Inference, Machine
 from abstractor.sc.params import ScModel
+from abstractor.writing.params import MakeCases, Rewrite, Writer
 
 ROOT, SRC = Path(__file__).parents[2], Path("src")
 STAGES: dict[str, Any] = {
@@ -104,7 +105,10 @@ def test_every_parameter_binds_to_its_type() -> None:
         params.get(f"models.{name}", ArModel)
     for name in params.get("backbones", dict[str, Any]):
         params.get(f"backbones.{name}", Backbone)
+    for name in params.get("writers", dict[str, Any]):
+        params.get(f"writers.{name}", Writer)
     sections = {"train": Machine, "infer": Inference, "baseline": BaselineParams, "ensemble": EnsembleParams}
+    sections |= {"make_cases": MakeCases, "rewrite": Rewrite, "making": list[str], "rewriting": list[str]}
     for section, kind in {**sections, "demo_corpus": DemoCorpusParams}.items():
         params.get(section, kind)
     params.get("correct_labels", CorrectionParams)

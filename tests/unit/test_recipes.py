@@ -8,7 +8,6 @@ import networkx as nx
 import pytest
 import recipe
 import yaml
-from abstractor.writing.params import MakeCases, Rewrite, Writer
 from dvc.repo import Repo
 
 from abstractor import made, members
@@ -19,6 +18,7 @@ from abstractor.mlm.params import MlmParams
 from abstractor.params import Params
 from abstractor.runs import Inference, Machine
 from abstractor.sc.params import ScModel
+from abstractor.writing.params import MakeCases, Rewrite, Writer
 
 ROOT = Path(__file__).parents[2]
 KINDS = {"backbones": Backbone, "writers": Writer, "mlm": MlmParams}
@@ -41,7 +41,7 @@ def graph_of(folder: Path) -> Any:
     """Stages as DVC resolves them; an edge leads from a stage to one that it needs."""
     Repo.init(str(folder), no_scm=True).close()
     with Repo(str(folder)) as repo:
-        return nx.relabel_nodes(repo.index.graph, lambda stage: stage.addressing)
+        return nx.relabel_nodes(repo.index.graph, lambda stage: stage.name)
 
 
 def test_the_demos_models_are_those_that_recipes_start_from() -> None:
@@ -116,7 +116,7 @@ def test_a_recipe_changes_what_it_names_and_keeps_the_rest(project: Path) -> Non
     student = after["models"].pop("sc1_student")
     assert student == before["models"]["sc1_minilm"] | {"learns": {"labels": "coded", "rewrites": "none", "made": 1}}
     changed = {key for key in after if after[key] != before[key]}
-    assert changed == {"sc_1", "sc", "rounds", "teachers_sc", "teachers_ar", "making", "make_cases"}
+    assert changed == {"sc_1", "sc", "rounds", "teachers_sc", "teachers_ar", "making"}
 
 
 def test_a_recipe_on_top_of_another_is_refused(project: Path) -> None:

@@ -1,0 +1,80 @@
+"""Generation with vLLM, many times as fast on a GPU.
+
+vLLM is no dependency of this project: it pins a PyTorch of its own, and whoever wants it installs it beside. This
+module follows vLLM's documentation (LLM.generate with TokensPrompt and SamplingParams) and has never run here. vLLM
+does not promise the same texts from run to run, and takes its share of the GPU whatever `infer.memory_gb` says.
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from abstractor.runs import Compute, derive_seed
+from abstractor.writing.codec import Codec, WritingError
+from abstractor.writing.params import Writer
+
+
+def is_installed() -> bool:
+    """Whether the package is there; it is not imported."""
+    return importlib.util.find_spec("vllm") is not None
+
+
+def generate(
+    folder: Path,
+    compute: Compute,
+    codec: Codec,
+    writer: Writer,
+    prompts: Sequence[list[int]],
+    marker: str | None,
+    seed: int,
+) -> list[list[int]]:
+    """Continue prompts.
+
+    Args:
+        folder: of the backbone.
+        compute: device and dtype.
+        codec: of the model's tokenizer.
+        writer: how to draw tokens.
+        prompts: ids.
+        marker: text that ends an answer, beside the codec's stops; None: none.
+        seed: of the seeds of the prompts.
+
+    Returns:
+        The new ids of each prompt, in order.
+
+    Raises:
+        WritingError: vLLM is not installed, or there is no GPU.
+    """
+    if not is_installed():
+        raise WritingError("engine: vllm, but vllm is not installed; install it or set engine to transformers")
+    if compute.device.type != "cuda":
+        raise WritingError("engine: vllm needs a GPU; set engine to transformers")
+    from vllm import LLM, SamplingParams
+    from vllm.inputs import TokensPrompt
+
+    # "vllm": its own neutral defaults, not those of the backbone's generation_config.json.
+    model = LLM(
+        model=str(folder),
+        dtype=str(compute.dtype).removeprefix("torch."),
+        max_num_seqs=writer.batch_size,
+        generation_config="vllm",
+        seed=seed,
+    )
+    drawing = [
+        SamplingParams(
+            temperature=writer.temperature,
+            top_p=writer.top_p,
+            max_tokens=writer.max_new_tokens,
+            stop=[marker] if marker else None,
+            stop_token_ids=codec.stops,
+            skip_special_tokens=False,
+            seed=derive_seed(seed, number),
+        )
+        for number in range(len(prompts))
+    ]
+    outputs = model.generate([TokensPrompt(prompt_token_ids=ids) for ids in prompts], drawing)
+    # An answer that stopped may come without the token that stopped it, and would pass for one that did not.
+    return [
+        [*output.outputs[0].token_ids, *(codec.stops[:1] if output.outputs[0].finish_reason == "stop" else [])]
+        for output in outputs
+    ]

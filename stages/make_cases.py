@@ -1,0 +1,43 @@
+"""Write new cases after the cases of one fold: python stages/make_cases.py WRITER FOLD."""
+
+import argparse
+from pathlib import Path
+
+from abstractor.errors import run_script
+
+
+def main() -> None:
+    """Write the made cases with their sources, and how many were dropped and why."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("writer")
+    parser.add_argument("fold", type=int)
+    arguments = parser.parse_args()
+
+    from abstractor import codebook, corpus, files, folds, made, runs
+    from abstractor.params import Params
+
+    params = Params()
+    compute = runs.prepare_machine(params.get("infer", runs.Inference))
+
+    from abstractor.writing import make, sources
+    from abstractor.writing.params import MakeCases, Writer
+    from abstractor.writing.scribe import scribe
+
+    name, fold, seed = arguments.writer, arguments.fold, params.get("seed", runs.Seed)
+    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
+    assignment = folds.read(Path("data/prepared/folds.parquet"))
+    cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book)
+    cases = cases.loc[assignment.index[assignment == fold]]
+    writer, settings = params.get(f"writers.{name}", Writer), params.get("make_cases", MakeCases)
+
+    uids, writers = make.possible_sources(book, cases), params.get("making", list[str])
+    plan = sources.share(fold, uids, writers, name, settings.cases, runs.derive_seed(seed, "sources", fold))
+    write = scribe(writer, name, compute, seed, "make_cases", fold)
+    written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
+    made.write(Path("data/lessons/cases") / name / f"{fold}.parquet", book, written.cases)
+    files.write_json(Path("metrics/made") / name / f"{fold}.json", written.counts)
+    print(f"{name}/{fold}: {written.counts['kept']} of {written.counts['asked']} cases made")
+
+
+if __name__ == "__main__":
+    run_script(main)

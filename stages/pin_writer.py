@@ -1,0 +1,26 @@
+"""Write the hashes of a writer's backbone, file by file: python stages/pin_writer.py WRITER.
+
+Writing depends on models/writers/WRITER.json, so that a new backbone rewrites only the texts of its own writers.
+"""
+
+import argparse
+from pathlib import Path
+
+from abstractor import backbones
+from abstractor.errors import run_script
+from abstractor.files import write_json
+from abstractor.params import Params
+
+
+def main() -> None:
+    """Pin the folder that `writers.WRITER.backbone` names."""
+    parser = argparse.ArgumentParser(description="Write the hashes of a writer's backbone.")
+    parser.add_argument("writer", metavar="WRITER", help="a key of `writers` in params.yaml")
+    writer = parser.parse_args().writer
+
+    name = Params().get(f"writers.{writer}.backbone", str)
+    write_json(Path("models/writers") / f"{writer}.json", backbones.pin(name, Path("models/backbones") / name))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,37 @@
+"""Paraphrase the narratives of all training cases with one writer: python stages/rewrite.py WRITER."""
+
+import argparse
+from pathlib import Path
+
+from abstractor.errors import run_script
+
+
+def main() -> None:
+    """Write the paraphrased cases, and how many were dropped and why."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("writer")
+    name = parser.parse_args().writer
+
+    from abstractor import codebook, corpus, files, runs
+    from abstractor.params import Params
+
+    params = Params()
+    compute = runs.prepare_machine(params.get("infer", runs.Inference))
+
+    from abstractor.writing.params import Rewrite, Writer
+    from abstractor.writing.rewrite import rewrite_cases
+    from abstractor.writing.scribe import scribe
+
+    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
+    cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book)
+    writer, settings = params.get(f"writers.{name}", Writer), params.get("rewrite", Rewrite)
+
+    write = scribe(writer, name, compute, params.get("seed", runs.Seed), "rewrite")
+    rewritten = rewrite_cases(book, cases, write, writer.style, settings)
+    corpus.write_cases(Path("data/lessons/rewrites") / name / "cases.parquet", book, rewritten.cases)
+    files.write_json(Path("metrics/rewrites") / f"{name}.json", rewritten.counts)
+    print(f"{name}: {rewritten.counts['kept']} of {rewritten.counts['asked']} cases rewritten")
+
+
+if __name__ == "__main__":
+    run_script(main)
