@@ -144,11 +144,14 @@ def tiny_params(params: dict[str, Any], backbones: Path) -> dict[str, Any]:
     model = params["models"]["ar_smollm2"]
     model |= AR | {"lora": model["lora"] | AR["lora"]}
     params["writers"]["smollm2"]["backbone"] = "decoder"
-    params["backbones"] = {
-        name: {"source": "folder", "path": str(backbones / name), "sha256": _folder_hash(backbones / name)}
-        for name in ("encoder", "decoder")
-    }
+    params["backbones"] = {name: backbone(backbones / name) for name in ("encoder", "decoder")}
+    params["writers"]["smollm2"]["backbone"] = "decoder"
     return params
+
+
+def backbone(folder: Path) -> dict[str, str]:
+    """A folder of this machine as params.yaml names it."""
+    return {"source": "folder", "path": str(folder), "sha256": _folder_hash(folder)}
 
 
 def write_backbones(folder: Path) -> None:

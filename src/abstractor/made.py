@@ -69,8 +69,8 @@ def visible(folder: Path, codebook: Codebook, writers: Sequence[str], folds: pd.
     found = outside(pd.concat(tables).sort_index(), folds, fold)[list(codebook.narratives)]
     if found.empty:
         raise MadeError(
-            f"{folder}: expected made cases whose sources lie outside fold {fold}, found none; metrics/made/ counts why "
-            "they were dropped: raise make_cases.cases, or take another writer"
+            f"{folder}: expected made cases whose sources lie outside fold {fold}, found none; metrics/made/ counts "
+            "why they were dropped: raise make_cases.cases, or take another writer"
         )
     return found
 
