@@ -21,7 +21,7 @@ installed := .venv/.installed-$(LOCK)
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
 
-.PHONY: help setup repro test quick corpus new-cases predict recipe pin-backbones bench t4-plan lock clean
+.PHONY: help setup repro test quick corpus new-cases predict recipe pin-backbones bench ablate t4-plan lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ pin-backbones: setup ## look up the hub revisions that a file leaves open, onlin
 bench: setup ## measure every speed claim on this machine -> docs/benchmarks.md (QUICK=1: does it run?)
 	dvc repro fetch_backbone
 	python benchmarks/all.py $(if $(QUICK),--quick)
+
+ablate: setup ## each ingredient with and without, two to three hours -> docs/ablation.md (FROM=osha folder, ROWS=a,b)
+	@$(if $(FROM),,echo "usage: make ablate FROM=folder" >&2; exit 2)
+	$(owner_only) python benchmarks/ablate.py --from "$(FROM)" $(if $(ROWS),--rows $(ROWS))
 
 t4-plan: setup ## projected seconds and memory on a T4 of what params.yaml trains (PARAMS=file)
 	@python tools/t4_plan.py $(if $(PARAMS),--params $(PARAMS))

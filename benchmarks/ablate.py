@@ -87,7 +87,7 @@ class Clone:
         """
         self.run("git", "checkout", "--quiet", "--", "params.yaml")
         values = row.set | {f"models.{row.model}.seed": seed}
-        options = [text for key, value in values.items() for text in ("--set-param", f"{key}={_hydra(value)}")]
+        options = [text for key, value in values.items() for text in ("--set-param", f"{key}={notation(value)}")]
         targets = [f"oof_sc@{row.model}-{fold}" for fold in self.params["folds"]]
         start = time.monotonic()
         self.run("dvc", "exp", "run", *options, *targets, quiet=False)
@@ -105,7 +105,7 @@ class Clone:
         return corpus.read_prepared_labels(self.folder / "data/prepared/labels.parquet", self.book)
 
 
-def _hydra(value: Any) -> str:
+def notation(value: Any) -> str:
     """A value in the notation of `-S`: JSON without quotes around names."""
     return json.dumps(value, separators=(",", ":")).replace('"', "")
 

@@ -103,11 +103,7 @@ def page(content: Mapping[str, Any], titles: Mapping[str, str], recipe: str) -> 
         "| ingredient | seeds | mean F1 | against the base (95 %) | smallest detectable | log loss | minutes | |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in content["rows"].items():
-        start = f"| {titles[name]} | {len(row['f1'])} | {np.mean(row['f1']):.4f} |"
-        end = f"{row['log_loss']:.3f} | {row['seconds'] / 60:.0f} | {'the base' if name == BASE else verdict(row)} |"
-        middle = f" {row['mean']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f}) | {row['detectable']:.4f} |"
-        lines.append(f"{start}{' | |' if name == BASE else middle} {end}")
+    lines += [_line(titles[name], name == BASE, row) for name, row in content["rows"].items()]
     lines += [
         "",
         f"Between seeds, a run's mean F1 has a standard deviation of {content['seed_deviation']:.4f}. The interval",
@@ -117,6 +113,16 @@ def page(content: Mapping[str, Any], titles: Mapping[str, str], recipe: str) -> 
     ]
     lines += [f"Not run yet: {title}." for name, title in titles.items() if name not in content["rows"]]
     return "\n".join(lines) + "\n"
+
+
+def _line(title: str, base: bool, row: Mapping[str, Any]) -> str:
+    difference = detectable = ""
+    if not base:
+        difference = f"{row['mean']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
+        detectable = f"{row['detectable']:.4f}"
+    cells = [title, len(row["f1"]), f"{np.mean(row['f1']):.4f}", difference, detectable]
+    cells += [f"{row['log_loss']:.3f}", f"{row['seconds'] / 60:.0f}", "the base" if base else verdict(row)]
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def verdict(row: Mapping[str, Any]) -> str:
