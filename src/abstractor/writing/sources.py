@@ -28,11 +28,11 @@ class Sources(NamedTuple):
 
 
 def most_triples(cases: int) -> int:
-    """How many triples a fold of n cases has, n or so fewer than a pair could be spared for: (n^2 - 3 n + 2 g) / 6.
+    """How many triples a fold of n cases has: (n^2 - 3 n + 2 g) / 6, where g = gcd(3, n).
 
-    The first two of three numbers with a sum of 0 modulo n can be chosen in n^2 ways. In n of them the first two are
-    equal, likewise the other two pairs, and in g = gcd(3, n) of them, counted three times so, all are equal. What is
-    left holds every set six times.
+    Three numbers with a sum of 0 modulo n can be chosen in n^2 ways, since the first two fix the third. Two given
+    ones are equal in n of the ways, for three such pairs, and all three in g of them, which are thereby taken off
+    three times instead of once. The ways that are left hold every triple six times.
     """
     return (cases**2 - 3 * cases + 2 * gcd(3, cases)) // 6 if cases else 0
 
