@@ -116,7 +116,7 @@ def test_a_recipe_changes_what_it_names_and_keeps_the_rest(project: Path) -> Non
     student = after["models"].pop("sc1_student")
     assert student == before["models"]["sc1_minilm"] | {"learns": {"labels": "coded", "rewrites": "none", "made": 1}}
     changed = {key for key in after if after[key] != before[key]}
-    assert changed == {"sc_1", "sc", "rounds", "teachers_sc", "teachers_ar", "making"}
+    assert changed == {"sc_1", "sc", "rounds", "teachers_sc", "teachers_ar", "making", "make_cases"}
 
 
 def test_a_recipe_on_top_of_another_is_refused(project: Path) -> None:
