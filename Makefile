@@ -46,7 +46,7 @@ new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 	$(owner_only) python stages/import_new_cases.py "$(FROM)"
 
 predict: setup ## predict the new cases with pulled models, without training
-	$(owner_only) dvc pull fetch_backbone pin_backbone train_sc_1 train_sc_2 train_sc_3 train_ar
+	$(owner_only) dvc pull fetch_backbone pretrain_mlm pin_backbone train_sc_1 train_sc_2 train_sc_3 train_ar
 	$(owner_only) dvc repro --single-item --allow-missing prepare_new infer_t4_sc infer_t4_ar infer_t4
 
 recipe: setup ## put a recipe into params.yaml: make recipe NAME=lean (or two_rounds, reference)
