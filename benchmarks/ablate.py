@@ -62,9 +62,12 @@ class Clone:
         self.run("python", "tools/recipe.py", RECIPE)
         self.params = read_yaml(self.folder / "params.yaml")
         self.run("python", "stages/import_corpus.py", self.params["corpus"], str(source))
+        self.run("git", "config", "user.name", "ablation")
+        self.run("git", "config", "user.email", "ablation@localhost")
         self.run("git", "add", "--all")
-        identity = ("-c", "user.name=ablation", "-c", "user.email=ablation@localhost")
-        self.run("git", *identity, "commit", "--quiet", "--allow-empty", "--message", "Apply the recipe")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", "Apply the recipe")
+        # What all rows share, so that no row's seconds hold it.
+        self.run("dvc", "repro", "prepare", "pin_backbone", "pin_writer", quiet=False)
 
     def run(self, *command: str, quiet: bool = True) -> str:
         """Run a command in the clone; its output is shown or returned."""

@@ -1,4 +1,7 @@
-"""A second round by its real commands: a writer makes cases, the first round's members label them, a student learns."""
+"""A second round by its real commands: a writer makes cases, the first round's members label them, students learn.
+
+They learn from corrected labels and paraphrases too.
+"""
 
 import json
 from collections.abc import Callable
@@ -70,11 +73,12 @@ def taught(copy: Callable[[], tiny.Project]) -> tiny.Project:
     params["backbones"]["scribe"] = tiny.backbone(project.folder / "tiny/scribe")
     params["writers"]["smollm2"] |= {"backbone": "scribe", "engine": "transformers", "max_new_tokens": 64}
     params |= {"rounds": [1], "making": ["smollm2"], "make_cases": params["make_cases"] | {"cases": 12}}
+    params |= {"correcting": [0, 1], "rewriting": ["smollm2"], "rewrite": params["rewrite"] | {"least_share": 0.0}}
     params["teachers_sc"] = [{"model": "sc1_minilm", "round": 1}]
     params["teachers_ar"] = [{"model": "ar_smollm2", "round": 1}]
     for student, like in (("sc1_student", "sc1_minilm"), ("ar_student", "ar_smollm2")):
-        learns = params["models"][like]["learns"] | {"made": 1}
-        params["models"][student] = params["models"][like] | {"learns": learns}
+        learns = {"labels": "corrected", "rewrites": "smollm2", "made": 1}
+        params["models"][student] = params["models"][like] | {"learns": learns, "rewrite": 0.5}
     params |= {"sc_1": ["sc1_minilm", "sc1_student"], "sc": [*params["sc"], "sc1_student"]}
     params["ar"] = ["ar_smollm2", "ar_student"]
     project.write_params(params)
@@ -85,7 +89,7 @@ def test_a_second_round(taught: tiny.Project) -> None:
     ran = taught.ran("dvc", "repro")
     first = {"train_sc_1@sc1_minilm-0", "train_sc_2@sc2_minilm-0", "train_ar@ar_smollm2-0", "prepare", "baseline"}
     assert not first & set(ran), "the first round is as it was"
-    assert {f"label_cases@1-{fold}" for fold in (0, 1)} <= set(ran)
+    assert {f"label_cases@1-{fold}" for fold in (0, 1)} | {"correct_labels@0", "rewrite@smollm2"} <= set(ran)
     assert {"label_made_sc@teacher0-0", "label_made_ar@teacher0-1", "train_sc_1@sc1_student-1"} <= set(ran)
     assert taught.ran("dvc", "repro") == []
 
@@ -100,6 +104,8 @@ def test_a_second_round(taught: tiny.Project) -> None:
         assert (made[["source_1", "source_2", "source_3"]].apply(lambda uids: uids.map(folds)) == fold).all(axis=None)
         learned = examples.read(taught.folder / f"data/training/ar_student/{1 - fold}.parquet", book)
         assert learned.made.tolist() == made["uid"].tolist()
+        assert len(learned.rewritten) > 0
+        assert (folds[learned.coded] == fold).all()
         said = [
             pd.read_parquet(taught.folder / f"data/predictions/made/1/{1 - fold}/{name}.parquet").set_index("uid")
             for name in ("sc1_minilm", "ar_smollm2")
