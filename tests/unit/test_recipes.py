@@ -1,5 +1,6 @@
 """Every recipe against the code: its parameters bind, its pipeline resolves, its rounds depend on the right members."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,14 @@ def test_students_depend_on_the_members_of_the_round_before(project: Path, name:
     for fold in folds:
         needed = nx.descendants(graph, f"label_cases@1-{fold}") & set(training.values())
         assert needed == {training[f"{teacher}-{fold}"] for teacher in teachers}
+
+
+@pytest.mark.parametrize("name", ["the demo", *recipe.names()])
+def test_the_readme_counts_the_stages_of_each_recipe(project: Path, name: str) -> None:
+    if name != "the demo":
+        recipe.apply(name, project / "params.yaml")
+    (counted,) = re.findall(rf"^\| `?{name}`? \|.*\| (\d+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert int(counted) == len(graph_of(project))
 
 
 def test_the_reference_has_seven_models_of_the_first_round_and_six_of_the_second(project: Path) -> None:
