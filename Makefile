@@ -21,7 +21,7 @@ installed := .venv/.installed-$(LOCK)
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
 
-.PHONY: help setup repro test quick corpus new-cases predict recipe pin-backbones bench ablate t4-plan lock clean
+.PHONY: help setup repro test test-slow quick corpus new-cases predict recipe pin-backbones bench ablate t4-plan lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ repro: setup ## run the pipeline: dvc repro
 
 test: setup ## lint, types and all tests
 	$(owner_only) ruff check . && ruff format --check . && mypy && pytest -m ""
+
+test-slow: setup ## every fault, kill and odd input -> metrics/reliability.json
+	$(owner_only) pytest -m reliability --thorough --tally metrics/reliability.json
 
 quick: setup ## lint, types and the unit tests
 	$(owner_only) ruff check . && ruff format --check . && mypy && pytest

@@ -6,10 +6,39 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tally
 import tiny
+
+from abstractor.files import write_json
 
 # Tiny tensors gain nothing from a second thread and lose much where another process has the core.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+pytest_plugins = ["pytester"]
+_TALLY = pytest.StashKey[tally.Tally]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make test-slow` adds."""
+    parser.addoption("--thorough", action="store_true", help="reliability tests with all their cases")
+    parser.addoption("--tally", type=Path, help="where to write what was tried and what survived")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One tally a test run."""
+    config.stash[_TALLY] = tally.Tally(config.getoption("--thorough"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the tally, of a failed run too: it says what did not survive."""
+    if path := session.config.getoption("--tally"):
+        write_json(path, session.config.stash[_TALLY].content())
+
+
+@pytest.fixture(scope="session", name="tally")
+def _tally(pytestconfig: pytest.Config) -> tally.Tally:
+    """The tally of this test run."""
+    return pytestconfig.stash[_TALLY]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,30 @@
+import json
+from pathlib import Path
+
+import pytest
+import tally
+
+
+def test_a_block_that_raises_has_not_survived() -> None:
+    counted = tally.Tally(thorough=False)
+    with counted.trial("faults"):
+        pass
+    with pytest.raises(ValueError), counted.trial("faults"):
+        raise ValueError
+    assert counted.content()["faults"] == {"tried": 2, "survived": 1}
+
+
+def test_a_run_writes_what_it_counted(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    pytester.makeconftest((root / "conftest.py").read_text(encoding="utf-8"))
+    pytester.makepyfile(
+        "def test_kill(tally):\n    assert tally.thorough\n    with tally.trial('kills'):\n        raise OSError\n"
+    )
+    done = pytester.runpytest_subprocess(
+        "--thorough", "--tally", "out.json", f"--rootdir={pytester.path}", "-p", "no:cacheprovider"
+    )
+    done.assert_outcomes(failed=1)
+    written = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
+    assert written["kills"] == {"tried": 1, "survived": 0}
+    assert written["network_bytes"] is None
