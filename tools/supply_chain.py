@@ -147,15 +147,15 @@ def page(bills: dict[str, Bill]) -> str:
     components: dict[str, dict[str, Any]] = {}
     for lock, content in bills.items():
         for component in content["components"]:
-            name = canonicalize_name(component["name"])
-            components[name] = component
-            locks.setdefault(name, []).append(lock)
+            package = canonicalize_name(component["name"])
+            components[package] = component
+            locks.setdefault(package, []).append(lock)
     flagged = sum(bool(flag(component)) for component in components.values())
     lines = [
         "# Licences",
         "",
-        "Written by `make supply-chain` from the bills of materials beside the locks: what each package's authors declare",
-        "in its metadata, as they put it. A package may carry parts under other licences; its own files say so.",
+        "Written by `make supply-chain` from the bills of materials beside the locks: what the authors of each package",
+        "declare in its metadata, as they put it. Parts of one may be under other licences; its own files say so.",
         f"{len(components)} packages, {flagged} to look at again: [supply-chain.md](supply-chain.md) does.",
         "",
         "| package | version | lock | licence | look again |",
