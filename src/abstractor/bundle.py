@@ -5,7 +5,6 @@ where they are used: one that is missing is refused like any other fault.
 """
 
 import gc
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,11 +55,13 @@ def verify(folder: Path) -> None:
     Raises:
         BundleError: names the first file that is missing, changed, or lies among the models and is not the bundle's.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     from abstractor.backbones import sha256
 
     try:
-        listed: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        listed = TypeAdapter(dict[str, str]).validate_json((folder / MANIFEST).read_bytes())
+    except (OSError, ValidationError):
         raise BundleError(f"{MANIFEST} is missing or damaged; unpack the bundle again") from None
     for name, expected in listed.items():
         if not (folder / name).is_file():
