@@ -6,7 +6,7 @@ where they are used: one that is missing is refused like any other fault.
 
 import gc
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ from abstractor.errors import UserError
 if TYPE_CHECKING:
     from abstractor.ar.params import ArModel
     from abstractor.codebook import Codebook
-    from abstractor.corpus import PreparedCases
     from abstractor.members import Members
     from abstractor.params import Params
+    from abstractor.runs import Compute
     from abstractor.scoring import Driver
 
 MANIFEST = Path("manifest.json")
@@ -77,10 +77,12 @@ def verify(folder: Path) -> None:
 def predict() -> None:
     """Predict all cases of `FEATURES` and write `SUBMISSION`, in the order of `LAYOUT` where there is one.
 
+    A run that was stopped goes on where it was.
+
     Raises:
         UserError: what the stages refuse.
     """
-    from abstractor import codebook, corpus, gather, members, raw, thresholds
+    from abstractor import codebook, corpus, gather, members, predictions, raw, resume, runs, thresholds
     from abstractor.ensemble import blend, submission
     from abstractor.params import Params
 
@@ -91,37 +93,43 @@ def predict() -> None:
     found = raw.read_features(FEATURES, book)
     if LAYOUT.is_file():
         raw.read_layout(LAYOUT, book, found.index)  # refused now, not after hours of scoring
-    with _emptied(_WORK) as work:
-        prepared, table = work / "new_cases.parquet", work / "infer_t4.parquet"
-        corpus.write_cases(prepared, book, found)
-        _score(params, crew, book, corpus.PreparedCases(prepared, book), work / "new")
-        gather.new_cases(table, work / "new", crew, book)
-        new = gather.read(table, crew, book)
+    # The bundle runs on another machine than the one that params.yaml was written for.
+    infer = params.get("infer", runs.Inference).model_copy(update={"device": "auto"})
+    compute = runs.prepare_machine(infer)
+    with _emptied(_WORK) as work, resume.kept("bundle", FEATURES, MANIFEST, compute) as done:
+        corpus.write_cases(work / "new_cases.parquet", book, found)
+        cases = corpus.PreparedCases(work / "new_cases.parquet", book)
+
+        def write(scorer: "Driver", name: str, fold: int) -> None:
+            parts = cases.parts(infer.chunk_cases)
+            tables = scorer.predict(parts, len(cases), f"{name}/{fold}", done / name / str(fold))
+            predictions.write_parts(work / "new" / name / f"{fold}.parquet", book, tables)
+
+        _score(params, crew, book, compute, infer.batch_tokens, write)
+        gather.new_cases(work / "infer_t4.parquet", work / "new", crew, book)
+        new = gather.read(work / "infer_t4.parquet", crew, book)
     decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
     submission.write(SUBMISSION, submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions)
     print(f"{SUBMISSION}: {len(decisions)} cases")
 
 
-def _score(params: "Params", crew: "Members", book: "Codebook", cases: "PreparedCases", out: Path) -> None:
-    """Write the predictions of every model-fold; a backbone is loaded once, and its adapters take turns on it."""
-    from abstractor import predictions, runs
-
-    # The bundle runs on another machine than the one that params.yaml was written for.
-    infer = params.get("infer", runs.Inference).model_copy(update={"device": "auto"})
-    compute = runs.prepare_machine(infer)
-
+def _score(
+    params: "Params",
+    crew: "Members",
+    book: "Codebook",
+    compute: "Compute",
+    batch_tokens: int,
+    write: "Callable[[Driver, str, int], None]",
+) -> None:
+    """Hand each model-fold to `write`, one at a time; a backbone is loaded once and its adapters take turns on it."""
     from abstractor.ar import adapters
     from abstractor.ar.params import ArModel
     from abstractor.ar.predict import driver_of, load_base
     from abstractor.sc.predict import driver
 
-    def write(scorer: "Driver", name: str, fold: int) -> None:
-        tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}")
-        predictions.write_parts(out / name / f"{fold}.parquet", book, tables)
-
     for name in crew.sc:
         for fold in crew.folds:
-            write(driver(book, Path("models") / name / str(fold), compute, infer.batch_tokens), name, fold)
+            write(driver(book, Path("models") / name / str(fold), compute, batch_tokens), name, fold)
             _free()
     models = {name: params.get(f"models.{name}", ArModel) for name in crew.ar}
     for loaded_as in dict.fromkeys(_loaded_as(model) for model in models.values()):
@@ -130,7 +138,7 @@ def _score(params: "Params", crew: "Members", book: "Codebook", cases: "Prepared
         for name in alike:
             for fold in crew.folds:
                 model = adapters.load(Path("models") / name / str(fold), base)
-                write(driver_of(model, models[name], book, compute, infer.batch_tokens), name, fold)
+                write(driver_of(model, models[name], book, compute, batch_tokens), name, fold)
                 base = model.unload()
         del base, model
         _free()

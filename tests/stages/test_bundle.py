@@ -4,9 +4,11 @@ import importlib.metadata
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,6 @@ from abstractor.params import Params
 
 pytestmark = pytest.mark.stage
 
-BUILD = ("python", "tools/t4_bundle.py", "--out")
 ADAPTER = "models/ar_smollm2/1/adapter_model.safetensors"
 
 
@@ -34,17 +35,22 @@ class Unpacked:
     folder: Path
     python: Path
 
-    def predict(self) -> subprocess.CompletedProcess[str]:
+    def start(self) -> subprocess.Popen[str]:
         """Run main.py from elsewhere; without a network where the machine lets one be taken away."""
         alone = ["unshare", "-rn"] if NAMESPACES else []
-        return subprocess.run(
+        return subprocess.Popen(
             [*alone, self.python, "-I", self.folder / "main.py"],
             cwd="/",
             env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
+
+    def predict(self) -> subprocess.CompletedProcess[str]:
+        run = self.start()
+        printed, complaint = run.communicate()
+        return subprocess.CompletedProcess(run.args, run.returncode, printed, complaint)
 
     def submission(self) -> bytes:
         return (self.folder / "submission.csv").read_bytes()
@@ -60,7 +66,7 @@ NAMESPACES = _namespaces()
 @pytest.fixture(scope="module")
 def archive(finished: tiny.Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("built") / "t4-bundle.tar"
-    finished.run(*BUILD, str(path))
+    finished.run("python", "tools/t4_bundle.py", "--out", str(path))
     return path
 
 
@@ -101,6 +107,24 @@ def test_its_submission_is_the_pipelines(unpacked: Unpacked, finished: tiny.Proj
     assert not any(marker in done.stdout + done.stderr for marker in tiny.MARKERS)
     holders = {path for path in unpacked.folder.rglob("*") if path.is_file() and tiny.words_in(path)}
     assert holders == {unpacked.folder / "data/test_features.csv"}
+
+
+@pytest.mark.reliability
+def test_a_killed_run_is_started_again(unpacked: Unpacked, finished: tiny.Project, tally: tallies.Tally) -> None:
+    models = ("sc1_minilm/0", "sc2_minilm/1", "ar_smollm2/0")
+    for reached in models if tally.thorough else models[-1:]:
+        with tally.trial("kills"):
+            run = unpacked.start()
+            while run.poll() is None and not list(unpacked.folder.glob(f".scratch/runs/bundle/*/{reached}/*.parquet")):
+                time.sleep(0.01)
+            run.kill()
+            run.communicate()
+            assert run.returncode == -signal.SIGKILL
+            assert not (unpacked.folder / "submission.csv").exists()
+    assert unpacked.predict().returncode == 0
+    assert unpacked.submission() == (finished.folder / "data/predictions/submission.csv").read_bytes()
+    left = {str(path.relative_to(unpacked.folder)) for path in unpacked.folder.rglob("*.parquet")}
+    assert left == set(), "neither checked cases nor parts of predictions stay behind"
 
 
 def test_without_a_format_rows_go_by_uid_and_columns_as_in_the_codebook(
@@ -188,8 +212,12 @@ def test_it_holds_what_predicting_needs_and_no_case(archive: Path) -> None:
     assert "src/abstractor/sc/train.py" not in names
 
 
-def test_a_second_one_has_the_same_bytes(archive: Path, finished: tiny.Project, tmp_path: Path) -> None:
-    finished.run(*BUILD, str(tmp_path / "again.tar"))
+def test_a_second_one_has_the_same_bytes(
+    archive: Path, finished: tiny.Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished.folder)
+    files = t4_bundle.gathered(Params())
+    t4_bundle.write(tmp_path / "again.tar", dict(reversed(files.items())))
     assert (tmp_path / "again.tar").read_bytes() == archive.read_bytes()
 
 
