@@ -43,8 +43,8 @@ def code() -> list[Path]:
     """The modules of the library that the archive's main.py comes to import."""
     finder = ModuleFinder(path=[str(SRC)])
     finder.run_script(str(FRAME / "main.py"))
-    found = [module.__file__ for name, module in finder.modules.items() if module.__file__ and name != "__main__"]
-    return [SRC / Path(file).relative_to(SRC.resolve()) for file in found]
+    found = [vars(module)["__file__"] for name, module in finder.modules.items() if name != "__main__"]
+    return [SRC / Path(file).relative_to(SRC.resolve()) for file in found if file]  # a built-in module has none
 
 
 def models(params: Params, crew: members.Members, book: codebook.Codebook) -> Iterator[Path]:
