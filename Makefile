@@ -23,7 +23,7 @@ audit_tools := .venv/audit/.installed
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
 
-.PHONY: help setup repro test test-slow quick corpus new-cases predict recipe pin-backbones bench ablate t4-plan lock supply-chain audit clean
+.PHONY: help setup repro test test-slow quick corpus new-cases predict recipe pin-backbones bench ablate t4-plan t4-bundle lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ ablate: setup ## each ingredient with and without, two to three hours -> docs/ab
 
 t4-plan: setup ## projected seconds and memory on a T4 of what params.yaml trains (PARAMS=file)
 	@python tools/t4_plan.py $(if $(PARAMS),--params $(PARAMS))
+
+t4-bundle: setup ## one archive that predicts without network, git or DVC -> build/t4-bundle.tar
+	$(owner_only) python tools/t4_bundle.py
 
 lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
 	python tools/lock.py
