@@ -27,11 +27,13 @@ def main() -> None:
     compute = runs.prepare_machine(params.get("train", runs.Machine))
 
     from abstractor.ar.train import train
+    from abstractor.pretrained import check_backbone
     from abstractor.training import write_curve
 
     book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
     learned = examples.read(Path("data/training") / name / f"{fold}.parquet", book)
 
+    check_backbone(model_params.backbone, Path("models") / name / "backbone.json")
     start = time.monotonic()
     seed_of = (params.get("seed", runs.Seed), name, fold)
     outcome = train(model_params, book, learned, compute, seed_of)

@@ -21,6 +21,7 @@ def main() -> None:
     params = Params()
     compute = runs.prepare_machine(params.get("train", runs.Machine))
 
+    from abstractor.pretrained import check_backbone
     from abstractor.sc.model import Reading, save
     from abstractor.sc.params import RDropWeight, ScModel
     from abstractor.sc.readout import card as head_card
@@ -32,6 +33,7 @@ def main() -> None:
     book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
     learned = examples.read(Path("data/training") / name / f"{fold}.parquet", book)
 
+    check_backbone(model_params.backbone, Path("models") / name / "backbone.json")
     start = time.monotonic()
     seed_of = (params.get("seed", runs.Seed), name, fold)
     outcome = train(model_params, rdrop, arguments.form, book, learned, compute, seed_of)

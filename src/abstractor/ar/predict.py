@@ -11,7 +11,7 @@ from abstractor.ar.model import answer_logits, check_prompts, probabilities
 from abstractor.ar.params import ArModel
 from abstractor.ar.prompts import Prompts
 from abstractor.codebook import Codebook
-from abstractor.pretrained import backbone_folder
+from abstractor.pretrained import backbone_folder, check_backbone
 from abstractor.runs import Compute
 from abstractor.scoring import Driver, Part
 
@@ -27,9 +27,11 @@ def driver(params: ArModel, codebook: Codebook, folder: Path, compute: Compute, 
         batch_tokens: token budget of a forward pass.
 
     Raises:
-        ModelError: the adapter is missing or does not fit, or the model cannot do what params.yaml asks.
+        SealError: the adapter or its backbone is not what training wrote and read.
+        ModelError: the adapter does not fit, or the model cannot do what params.yaml asks.
         PromptError: tokenizer, template and codebook do not fit together.
     """
+    check_backbone(params.backbone, folder.parent / "backbone.json")
     backbone = backbone_folder(params.backbone)
     tokenizer = adapters.load_tokenizer(backbone)
     base = adapters.load_base(backbone, compute.dtype, compute.device, params.attention, params.quantize)
