@@ -40,10 +40,10 @@ def check_backbone(name: str, pin: Path) -> None:
         named, _ = expected["name"], expected["files"].items()
     except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         raise RunError(
-            f"{pin} is missing or damaged; make it with `dvc repro --force {pin}` or `dvc pull {pin}`"
+            f"{pin} is missing or damaged; put it back: `dvc checkout --force {pin}`, or `dvc pull {pin}`"
         ) from None
     if named != name:
-        raise RunError(f"{pin} pins another backbone than {name}; make it again with `dvc repro {pin}`")
+        raise RunError(f"{pin} pins another backbone than {name}; `dvc repro` makes it anew, and what depends on it")
     verify(backbone_folder(name), expected)
 
 
