@@ -22,16 +22,18 @@ def main() -> None:
 
     from abstractor.ar.params import ArModel
     from abstractor.ar.predict import driver
+    from abstractor.pretrained import check_backbone
 
     name, fold = arguments.model, str(arguments.fold)
     model_params = params.get(f"models.{name}", ArModel)
     codes, new = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/new_cases.parquet")
     book = codebook.load(codes)
     cases = corpus.PreparedCases(new, book)
-    model, backbone = Path("models") / name / fold, Path("models") / name / "backbone.json"
+    model, pin = Path("models") / name / fold, Path("models") / name / "backbone.json"
 
+    check_backbone(pin)
     scorer = driver(model_params, book, model, compute, infer.batch_tokens)
-    with resume.kept(f"infer_t4/{name}/{fold}", infer, compute, codes, new, model, backbone, model_params) as done:
+    with resume.kept(f"infer_t4/{name}/{fold}", infer, compute, codes, new, model, pin, model_params) as done:
         tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}", done)
         predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
 

@@ -20,16 +20,18 @@ def main() -> None:
     infer = params.get("infer", runs.Inference)
     compute = runs.prepare_machine(infer)
 
+    from abstractor.pretrained import check_backbone
     from abstractor.sc.predict import driver
 
     name, fold = arguments.model, str(arguments.fold)
     codes, new = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/new_cases.parquet")
     book = codebook.load(codes)
     cases = corpus.PreparedCases(new, book)
-    model, backbone = Path("models") / name / fold, Path("models") / name / "backbone.json"
+    model, pin = Path("models") / name / fold, Path("models") / name / "backbone.json"
 
+    check_backbone(pin)
     scorer = driver(book, model, compute, infer.batch_tokens)
-    with resume.kept(f"infer_t4/{name}/{fold}", infer, compute, codes, new, model, backbone) as done:
+    with resume.kept(f"infer_t4/{name}/{fold}", infer, compute, codes, new, model, pin) as done:
         tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}", done)
         predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
 

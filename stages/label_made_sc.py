@@ -21,18 +21,20 @@ def main() -> None:
     infer = params.get("infer", runs.Inference)
     compute = runs.prepare_machine(infer)
 
+    from abstractor.pretrained import check_backbone
     from abstractor.sc.predict import driver
 
     name, number, fold = arguments.model, str(arguments.round), arguments.fold
     codes, shared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/folds.parquet")
     book, writers, written = codebook.load(codes), params.get("making", made.Writers), Path("data/lessons/cases")
     cases = made.visible(written, book, writers, folds.read(shared), fold)
-    model, backbone = Path("models") / name / str(fold), Path("models") / name / "backbone.json"
+    model, pin = Path("models") / name / str(fold), Path("models") / name / "backbone.json"
 
+    check_backbone(pin)
     scorer = driver(book, model, compute, infer.batch_tokens)
     parts = (cases[start : start + infer.chunk_cases] for start in range(0, len(cases), infer.chunk_cases))
     path = Path("data/predictions/made") / number / str(fold) / f"{name}.parquet"
-    inputs = (infer, compute, codes, shared, written, writers, model, backbone)
+    inputs = (infer, compute, codes, shared, written, writers, model, pin)
     with resume.kept(f"made/{number}/{name}/{fold}", *inputs) as done:
         predictions.write_parts(path, book, scorer.predict(parts, len(cases), f"{name}/{fold}", done))
 

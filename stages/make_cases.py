@@ -19,6 +19,7 @@ def main() -> None:
     params = Params()
     compute = runs.prepare_machine(params.get("infer", runs.Inference))
 
+    from abstractor.pretrained import check_backbone
     from abstractor.writing import make, sources
     from abstractor.writing.params import MakeCases, Writer
     from abstractor.writing.scribe import scribe
@@ -32,6 +33,7 @@ def main() -> None:
 
     uids, writers = make.possible_sources(book, cases), params.get("making", list[str])
     plan = sources.share(fold, uids, writers, name, settings.cases, runs.derive_seed(seed, "sources", fold))
+    check_backbone(Path("models/writers") / f"{name}.json", writer.backbone)
     write = scribe(writer, name, compute, seed, "make_cases", fold)
     written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
     made.write(Path("data/lessons/cases") / name / f"{fold}.parquet", book, written.cases)

@@ -22,6 +22,7 @@ def main() -> None:
 
     from abstractor.ar.params import ArModel
     from abstractor.ar.predict import driver
+    from abstractor.pretrained import check_backbone
 
     name, fold = arguments.model, str(arguments.fold)
     model_params = params.get(f"models.{name}", ArModel)
@@ -31,23 +32,16 @@ def main() -> None:
     uids = assignment.index[assignment == arguments.fold]
     cases = corpus.PreparedCases(prepared / "cases.parquet", book)
     labels = corpus.read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
-    model, backbone = Path("models") / name / fold, Path("models") / name / "backbone.json"
+    model, pin = Path("models") / name / fold, Path("models") / name / "backbone.json"
 
+    check_backbone(pin)
     scorer = driver(model_params, book, model, compute, infer.batch_tokens)
     path = Path("data/predictions/oof") / name / f"{fold}.parquet"
-    inputs = (
-        infer,
-        compute,
-        codes,
-        prepared / "cases.parquet",
-        prepared / "folds.parquet",
-        model,
-        backbone,
-        model_params,
-    )
+    tables = (prepared / "cases.parquet", prepared / "folds.parquet")
+    inputs = (infer, compute, codes, *tables, model, pin, model_params)
     with resume.kept(f"oof/{name}/{fold}", *inputs) as done:
-        tables = scorer.predict(cases.parts(infer.chunk_cases, uids), len(uids), f"{name}/{fold}", done)
-        predictions.write_parts(path, book, tables)
+        parts = scorer.predict(cases.parts(infer.chunk_cases, uids), len(uids), f"{name}/{fold}", done)
+        predictions.write_parts(path, book, parts)
     report = crossfit.report(book, predictions.read(path, book), labels, params.get("seed", runs.Seed))
     files.write_json(Path("metrics/oof") / name / f"{fold}.json", report)
 

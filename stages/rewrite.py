@@ -18,6 +18,7 @@ def main() -> None:
     params = Params()
     compute = runs.prepare_machine(params.get("infer", runs.Inference))
 
+    from abstractor.pretrained import check_backbone
     from abstractor.writing.params import Rewrite, Writer
     from abstractor.writing.rewrite import rewrite_cases
     from abstractor.writing.scribe import scribe
@@ -26,6 +27,7 @@ def main() -> None:
     cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book)
     writer, settings = params.get(f"writers.{name}", Writer), params.get("rewrite", Rewrite)
 
+    check_backbone(Path("models/writers") / f"{name}.json", writer.backbone)
     write = scribe(writer, name, compute, params.get("seed", runs.Seed), "rewrite")
     rewritten = rewrite_cases(book, cases, write, writer.style, settings)
     corpus.write_cases(Path("data/lessons/rewrites") / name / "cases.parquet", book, rewritten.cases)

@@ -27,17 +27,17 @@ def main() -> None:
     compute = runs.prepare_machine(params.get("train", runs.Machine))
 
     from abstractor.ar.train import train
+    from abstractor.pretrained import check_backbone
     from abstractor.training import write_curve
 
-    codes, learned = (
-        Path(f"data/codebooks/{params.get('corpus', str)}.yaml"),
-        Path(f"data/training/{name}/{fold}.parquet"),
-    )
+    codes, pin = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path(f"models/{name}/backbone.json")
+    learned = Path(f"data/training/{name}/{fold}.parquet")
     book = codebook.load(codes)
     cases = examples.read(learned, book)
 
+    check_backbone(pin, model_params.backbone)
     start = time.monotonic()
-    inputs = (model_params, seed, compute, codes, learned, Path(f"models/{name}/backbone.json"))
+    inputs = (model_params, seed, compute, codes, learned, pin)
     with resume.kept(f"train/{name}/{fold}", *inputs) as checkpoints:
         outcome = train(model_params, book, cases, compute, (seed, name, fold), checkpoints)
         save(outcome.model, Path("models") / name / str(fold), model_params.backbone)

@@ -21,6 +21,7 @@ def main() -> None:
     params = Params()
     compute = runs.prepare_machine(params.get("train", runs.Machine))
 
+    from abstractor.pretrained import check_backbone
     from abstractor.sc.model import Reading, save
     from abstractor.sc.params import RDropWeight, ScModel
     from abstractor.sc.readout import card as head_card
@@ -29,15 +30,14 @@ def main() -> None:
 
     name, fold, seed = arguments.model, arguments.fold, params.get("seed", runs.Seed)
     model_params, rdrop = params.get(f"models.{name}", ScModel), params.get("rdrop", RDropWeight)
-    codes, learned = (
-        Path(f"data/codebooks/{params.get('corpus', str)}.yaml"),
-        Path(f"data/training/{name}/{fold}.parquet"),
-    )
+    codes, pin = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path(f"models/{name}/backbone.json")
+    learned = Path(f"data/training/{name}/{fold}.parquet")
     book = codebook.load(codes)
     cases = examples.read(learned, book)
 
+    check_backbone(pin, model_params.backbone)
     start = time.monotonic()
-    inputs = (model_params, rdrop, arguments.form, seed, compute, codes, learned, Path(f"models/{name}/backbone.json"))
+    inputs = (model_params, rdrop, arguments.form, seed, compute, codes, learned, pin)
     with resume.kept(f"train/{name}/{fold}", *inputs) as checkpoints:
         outcome = train(model_params, rdrop, arguments.form, book, cases, compute, (seed, name, fold), checkpoints)
         save(outcome.model, Reading.of(model_params, arguments.form, book), Path("models") / name / str(fold))

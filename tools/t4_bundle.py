@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from modulefinder import ModuleFinder
 from pathlib import Path
 
-from abstractor import backbones, bundle, codebook, members
+from abstractor import bundle, codebook, members
 from abstractor.ensemble import blend
 from abstractor.errors import run_script
 from abstractor.files import replaced
 from abstractor.params import PARAMS, PIPELINE, Params
-from abstractor.pretrained import backbone_folder
+from abstractor.pretrained import backbone_folder, check_backbone
 from abstractor.raw import CorpusName
+from abstractor.seal import check_seal, sha256
 
 OUT, FRAME, SRC = Path("build/t4-bundle.tar"), Path("tools/bundle"), Path("src")
 LOCKS = (Path("requirements/cpu.txt"), Path("requirements/gpu.txt"))
@@ -53,9 +54,8 @@ def models(params: Params, crew: members.Members, book: codebook.Codebook) -> It
     Of a backbone that only classifiers with weights of their own were trained from, that is all but its weights.
 
     Raises:
-        UserError: a file is missing, is no safetensors or JSON, or differs from what the models were trained from.
+        UserError: a file is missing, or is not what training wrote or read.
     """
-    from abstractor.ar import adapters
     from abstractor.ar.params import ArModel
     from abstractor.sc import model as classifiers
 
@@ -63,53 +63,24 @@ def models(params: Params, crew: members.Members, book: codebook.Codebook) -> It
     for name in crew.names:
         for fold in crew.folds:
             folder = Path("models") / name / str(fold)
+            check_seal(folder)
             if name in crew.sc:
                 reading = classifiers.read(folder, book)
                 backbone, adapted = reading.backbone, reading.adapter
             else:
                 backbone, adapted = params.get(f"models.{name}", ArModel).backbone, True
-            if adapted:
-                adapters.check(folder)
             weighty[backbone] = weighty.get(backbone, False) or adapted
-            yield from weights_and_json(folder)
-        check_backbone(name, backbone)
+            yield from sorted(folder.iterdir())
+        check_backbone(Path("models") / name / "backbone.json", backbone)
     for backbone, needed in weighty.items():
         for path in sorted(backbone_folder(backbone).iterdir()):
             if needed or not path.name.startswith("model"):  # model.safetensors, its parts and their index
                 yield path
 
 
-def weights_and_json(folder: Path) -> list[Path]:
-    """The files of a model-fold; refuses what no training stage writes, a pickle for one, and weights cut short."""
-    from safetensors import SafetensorError, safe_open
-
-    again = f"run its training stage again, or `dvc checkout --force {folder}`"
-    paths = sorted(folder.iterdir())
-    for path in paths:
-        if not path.is_file() or path.suffix not in (".json", ".safetensors"):
-            raise bundle.BundleError(f"{path}: expected safetensors and JSON only; {again}")
-        try:
-            if path.suffix == ".safetensors":
-                safe_open(path, "np")
-        except SafetensorError:
-            raise bundle.BundleError(f"{path} is no whole safetensors file; {again}") from None
-    return paths
-
-
-def check_backbone(model: str, backbone: str) -> None:
-    """Refuse a backbone that is not the one that `model` was trained from."""
-    folder, pinned = backbone_folder(backbone), Path("models") / model / "backbone.json"
-    try:
-        pin = json.loads(pinned.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        stage = f"pin_backbone@{model}"
-        raise bundle.BundleError(f"{pinned} is missing or damaged; `dvc repro {stage}` or `dvc pull {stage}`") from None
-    backbones.verify(folder, pin)
-
-
 def write(out: Path, files: dict[str, Path]) -> None:
     """Write the archive, whole or not at all, readable by its owner only; the same bytes from the same files."""
-    listed = {name: backbones.sha256(path) for name, path in files.items()}
+    listed = {name: sha256(path) for name, path in files.items()}
     manifest = (json.dumps(listed, indent=2, sort_keys=True) + "\n").encode()
     with replaced(out) as partial, tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(entry(str(bundle.MANIFEST), len(manifest)), io.BytesIO(manifest))

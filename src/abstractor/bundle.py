@@ -57,7 +57,7 @@ def verify(folder: Path) -> None:
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from abstractor.backbones import sha256
+    from abstractor.seal import sha256
 
     try:
         listed = TypeAdapter(dict[str, str]).validate_json((folder / MANIFEST).read_bytes())

@@ -4,10 +4,16 @@ Each module that raises defines its own subclass of `UserError`. They are not li
 file, and a new kind of error in one room must not rerun the others.
 """
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Callable
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_TORCH_WRITER = ("inline_container", "PytorchStreamWriter", "iostream error")
+"""What `torch.save` says of a write that failed; the reason is not in it."""
 
 
 class UserError(Exception):
@@ -15,7 +21,7 @@ class UserError(Exception):
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script's `main`; leave with 0, with 2 on a `UserError`, with 1 on anything else.
+    """Run a script's `main`; leave with 0, with 2 on a `UserError` or a fault of the machine, with 1 on anything else.
 
     An unexpected exception may carry case text in its message (a parser quotes what it
     choked on), so only its type and the places it came through are printed.
@@ -27,8 +33,53 @@ def run_script(main: Callable[[], None]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command starts again", file=sys.stderr)
+        sys.exit(128 + 2)  # as a shell has it for SIGINT
     except Exception as error:
+        if fault := machine_fault(error):
+            print(f"error: {fault}", file=sys.stderr)
+            sys.exit(2)
         print(f"internal error: {type(error).__name__} (message withheld: it may hold case text)", file=sys.stderr)
         for frame in traceback.extract_tb(error.__traceback__):
             print(f"  {frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)
         sys.exit(1)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, a GPU's or the machine's; PyTorch's CPU allocator has no exception of its own."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+
+
+def machine_fault(error: BaseException | None) -> str | None:
+    """What to do about a full disk, a locked folder or a lack of memory; None for an exception of another cause.
+
+    Libraries in other languages pass on the system's words at best: they are looked for and never printed.
+    """
+    while error is not None:
+        if out_of_memory(error):
+            return (
+                "memory ran out; lower micro_tokens of the model (training) or infer.batch_tokens (prediction) in "
+                "params.yaml, or take a larger machine, and run the same command again"
+            )
+        if any(_is(error, number) for number in _FULL) or any(words in str(error) for words in _TORCH_WRITER):
+            return f"{_place(error)} could not be written: the disk is full; make room and run the same command again"
+        for number in _LOCKED:
+            if _is(error, number):
+                return (
+                    f"{_place(error)} could not be opened or written ({os.strerror(number)}); give this account the "
+                    "right to it, or take another folder, and run the same command again"
+                )
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is(error: BaseException, number: int) -> bool:
+    return getattr(error, "errno", None) == number or os.strerror(number) in str(error)
+
+
+def _place(error: BaseException) -> str:
+    """The path that the system names, the target of two; it is one of ours, never case text."""
+    path = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    return str(path) if path else f"a file below {os.getcwd()}"

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from abstractor import predictions
 from abstractor.batching import by_budget, cost
 from abstractor.codebook import Codebook
-from abstractor.errors import UserError
-from abstractor.runs import Compute, autocast, out_of_memory
+from abstractor.errors import UserError, out_of_memory
+from abstractor.runs import Compute, autocast
 
 
 class ScoringError(UserError):

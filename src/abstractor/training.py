@@ -27,7 +27,7 @@ from abstractor.callbacks import (
 )
 from abstractor.checkpoints import ResumableTrainer, arguments
 from abstractor.files import replaced
-from abstractor.runs import Compute, RunError, autocast, out_of_memory, to_device
+from abstractor.runs import Compute, RunError, autocast, to_device
 
 Batch = dict[str, Any]
 """Tensors of one micro-batch; `targets` has one row a case."""
@@ -130,7 +130,7 @@ def fit(
         checkpoints: folder of those that a stopped run left and of this run's; None: none are kept.
 
     Raises:
-        RunError: training collapsed with every allowed seed, or a step does not fit in memory.
+        RunError: training collapsed with every allowed seed.
     """
     tried: list[int] = []
     for init_seed, _ in zip(init_seeds, range(schedule.restarts + 1), strict=False):
@@ -242,18 +242,10 @@ class _CaseTrainer(ResumableTrainer):
         cases = sum(len(micro["targets"]) for micro in inputs)
         total, supervised = torch.zeros((), device=self.compute.device), 0.0
         for micro in inputs:
-            try:
-                with autocast(self.compute):
-                    result = self.losses(model, self._prepare_inputs(micro))
-                loss = result.total.sum() / cases
-                self.accelerator.backward(loss)
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-                raise RunError(
-                    f"a micro-batch of {len(micro['targets'])} of a step's {cases} cases does not fit in memory; lower "
-                    "micro_tokens of the model or set its gradient_checkpointing to true: the result is the same"
-                ) from None
+            with autocast(self.compute):
+                result = self.losses(model, self._prepare_inputs(micro))
+            loss = result.total.sum() / cases
+            self.accelerator.backward(loss)
             total += loss.detach()
             supervised += float(result.supervised.detach().sum()) / cases
         self.guard.watch(supervised)

@@ -1,11 +1,15 @@
 """The handler at the top of every script."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from abstractor.errors import UserError, run_script
+from abstractor.errors import UserError, machine_fault, out_of_memory, run_script
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +47,91 @@ def test_files_belong_to_their_owner_only(tmp_path: Path) -> None:
     run_script(lambda: (tmp_path / "a").touch())
 
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
+def torch_writer() -> None:
+    raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")
+
+
+def safetensors_writer() -> None:
+    raise Exception("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+def pyarrow_writer() -> None:
+    raise OSError(28, "Error writing bytes to file. Detail: [errno 28] No space left on device")
+
+
+def wrapped() -> None:
+    try:
+        raise OSError(errno.EDQUOT, "zebrafinch", "models/m/0")
+    except OSError:
+        raise ValueError("zebrafinch") from None
+
+
+def copied() -> None:
+    raise OSError(errno.ENOSPC, "zebrafinch", "from", None, "models/m/0")
+
+
+@pytest.mark.parametrize("fault", [torch_writer, safetensors_writer, pyarrow_writer, wrapped, copied])
+def test_a_full_disk_is_told_without_the_exceptions_own_words(
+    fault: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_script(fault)
+
+    found = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert found.startswith("error: ") and "the disk is full; make room and run the same command again" in found
+    assert "zebrafinch" not in found and "serializing" not in found and "inline_container" not in found
+    assert ("models/m/0 could not be written" in found) == (fault in (wrapped, copied))
+
+
+def test_the_writers_own_words_for_a_full_disk_are_known(tmp_path: Path) -> None:
+    """On a device that is always full."""
+    import torch
+
+    with pytest.raises(RuntimeError) as saved:
+        torch.save(torch.zeros(9), "/dev/full")
+    (tmp_path / "full").symlink_to("/dev/full")
+    with pytest.raises(OSError) as written:
+        pq.write_table(pa.table({"a": [1]}), tmp_path / "full")
+    for caught in (saved, written):
+        assert "the disk is full" in (machine_fault(caught.value) or "")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_locked_folder_is_named(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise OSError(number, "zebrafinch", "models/m/0")
+
+    with pytest.raises(SystemExit) as caught:
+        run_script(main)
+
+    found = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert f"error: models/m/0 could not be opened or written ({os.strerror(number)})" in found
+    assert "zebrafinch" not in found
+
+
+def test_a_lack_of_memory_is_told_apart_from_other_faults() -> None:
+    import torch
+
+    with pytest.raises(RuntimeError) as real:
+        torch.empty(1 << 60)
+    for error in (real.value, torch.OutOfMemoryError("CUDA out of memory"), MemoryError()):
+        assert out_of_memory(error)
+        assert "memory ran out; lower micro_tokens" in (machine_fault(error) or "")
+    for other in (RuntimeError("shape mismatch"), ValueError("DefaultCPUAllocator"), OSError(errno.EIO, "")):
+        assert not out_of_memory(other)
+        assert machine_fault(other) is None
+
+
+def test_an_interrupt_shows_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise KeyboardInterrupt("zebrafinch")
+
+    with pytest.raises(SystemExit) as caught:
+        run_script(main)
+
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "interrupted; the same command starts again\n"

@@ -69,6 +69,13 @@ def test_every_stage_says_what_it_does() -> None:
     assert all(stage["desc"].endswith(".") for stage in STAGES.values())
 
 
+def test_messages_send_the_user_to_stages_since_dvc_repro_takes_no_files() -> None:
+    for path in [*SRC.rglob("*.py"), *Path("stages").glob("*.py")]:
+        for target in re.findall(r"`dvc repro ([^`]+)`", path.read_text(encoding="utf-8")):
+            name = target.split("@")[0].split()[-1]
+            assert name in STAGES or (path.name, name) == ("gather.py", "{target}"), f"{path}: {target}"
+
+
 def test_narratives_are_never_pushed() -> None:
     for stage in STAGES.values():
         for out in stage.get("outs", []):

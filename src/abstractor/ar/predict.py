@@ -21,7 +21,8 @@ def driver(params: ArModel, codebook: Codebook, folder: Path, compute: Compute, 
     """A trained model-fold, ready to score; the arguments are those of `load_base` and `driver_of`.
 
     Raises:
-        ModelError: the adapter is missing or does not fit, or the model cannot do what params.yaml asks.
+        SealError: the adapter is not what training wrote.
+        ModelError: the adapter does not fit, or the model cannot do what params.yaml asks.
         PromptError: tokenizer, template and codebook do not fit together.
     """
     return driver_of(adapters.load(folder, load_base(params, compute)), params, codebook, compute, batch_tokens)

@@ -21,13 +21,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from abstractor import backbones, checkpoints, codebook, corpus
+from abstractor import checkpoints, codebook, corpus
 from abstractor.checkpoints import arguments
 from abstractor.errors import UserError
 from abstractor.mlm.params import MlmParams
 from abstractor.mlm.train import MlmError, Outcome, _Masks, _MaskTrainer, rows, save, start, train
 from abstractor.params import ParamsError
 from abstractor.runs import Compute
+from abstractor.seal import pin
 
 STAGE = Path(__file__).parents[3] / "stages/pretrain_mlm.py"
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
@@ -88,7 +89,7 @@ def test_the_loss_falls_on_a_repetitive_text(project: Path) -> None:
 def test_the_folder_is_a_backbone_for_encoders_and_for_masked_lms(project: Path, backbone: str) -> None:
     outcome, folder = trained(backbone=backbone), Path("models/backbones/read")
     save(outcome.model, backbone, folder)
-    assert set(backbones.pin("read", folder)["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert set(pin("read", folder)["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
     tokenizer = (folder / "tokenizer.json").read_bytes()
     assert tokenizer == Path(f"models/backbones/{backbone}/tokenizer.json").read_bytes()
     for kind, weights in ((AutoModelForMaskedLM, outcome.model), (AutoModel, outcome.model.bert)):
@@ -273,7 +274,7 @@ def test_the_stage_writes_a_backbone_a_curve_and_a_card(
     staged: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_stage(staged, "read", monkeypatch)
-    backbones.pin("read", Path("models/backbones/read"))
+    pin("read", Path("models/backbones/read"))
     assert Path("metrics/curves/read/mlm.tsv").read_text(encoding="utf-8").startswith("step\tpart\tloss\n1\ttraining\t")
     assert card()["transductive"] is True and card()["head"] == "pretrained" and card()["steps"] == 6
     assert card()["parameters"] == SETTINGS

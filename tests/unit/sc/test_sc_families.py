@@ -11,13 +11,15 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, TrainerControl, T
 from abstractor.callbacks import LateDropout
 from abstractor.codebook import Codebook
 from abstractor.examples import Examples
+from abstractor.files import write_json
 from abstractor.runs import Compute, RunError, autocast
 from abstractor.sc.inputs import RowBuilder, micro_batch, tokenise
 from abstractor.sc.layout import Layout, probabilities
-from abstractor.sc.model import Classifier, Reading, build, load, load_tokenizer, save
+from abstractor.sc.model import Classifier, Reading, build, load, load_tokenizer, read, save
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.train import learner, optimiser_groups, train
+from abstractor.seal import pin
 from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
@@ -109,6 +111,7 @@ def test_two_steps_change_the_model_and_prediction_finds_it_changed(
     save(outcome.model, Reading.of(params, "concatenated", codebook), folder)
     assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors"}
 
+    write_json(folder.parent / "backbone.json", pin(kind, Path("models/backbones") / kind))
     found = pd.concat(driver(codebook, folder, compute, 100).predict([cases], len(cases), "m/0"))
     trained = {name: weight.detach() for name, weight in outcome.model.named_parameters() if weight.requires_grad}
     fresh = build(params, 5)
@@ -286,7 +289,7 @@ def test_a_trained_big_bird_is_read_as_it_was_trained(
     for limit, expected in ((SHORT, "original_full"), (SHORT + 1, "block_sparse")):
         params = of(settings, "big_bird", max_tokens=limit)
         save(build(params, 5), Reading.of(params, "concatenated", codebook), Path("models/m/0"))
-        model, _ = load(Path("models/m/0"), codebook)
+        model = load(Path("models/m/0"), read(Path("models/m/0"), codebook), codebook)
         assert model.backbone.attention_type == expected
 
 

@@ -10,15 +10,17 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokeni
 
 from abstractor.codebook import Codebook
 from abstractor.examples import Examples
+from abstractor.files import write_json
 from abstractor.runs import Compute, RunError, autocast
 from abstractor.sc.inputs import micro_batch, tokenise
 from abstractor.sc.layout import Layout, probabilities
 from abstractor.sc.masked import in_words, row_builder, verbalizer
-from abstractor.sc.model import Reading, build_masked, load, load_tokenizer, save
+from abstractor.sc.model import Reading, build_masked, load, load_tokenizer, read, save
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.readout import MaskedClassifier, card
 from abstractor.sc.train import optimiser_groups, train
+from abstractor.seal import pin
 from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
@@ -108,6 +110,7 @@ def trained(
 
 def predicted(codebook: Codebook, cases: pd.DataFrame, compute: Compute = CPU) -> torch.Tensor:
     """Probabilities by what models/m/0 holds; each case alone, since padding changes a BigBird's sparse rows."""
+    write_json(Path("models/m/backbone.json"), pin("tiny", Path("models/backbones/tiny")))
     tables = driver(codebook, Path("models/m/0"), compute, 1).predict([cases], len(cases), "m/0")
     return torch.tensor(pd.concat(tables).to_numpy())
 
@@ -327,7 +330,7 @@ def test_debertas_own_head_is_found(project: Path, settings: dict[str, Any], cod
     torch.testing.assert_close(found, written_out(logits[rows["input_ids"] == MASK].unsqueeze(0)), atol=1e-5, rtol=0)
     save(model, Reading.of(ScModel(**settings), "masked", codebook), Path("models/m/0"))
     with torch.inference_mode():
-        assert torch.equal(load(Path("models/m/0"), codebook)[0](**rows), found)
+        assert torch.equal(load(Path("models/m/0"), read(Path("models/m/0"), codebook), codebook)(**rows), found)
 
 
 # Training, saving, prediction
