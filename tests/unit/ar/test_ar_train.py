@@ -19,9 +19,7 @@ from abstractor.ar.prompts import Prompts
 from abstractor.ar.train import loss_function, train
 from abstractor.codebook import Codebook
 from abstractor.examples import Examples
-from abstractor.files import write_json
 from abstractor.runs import Compute
-from abstractor.seal import pin
 from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
@@ -90,7 +88,6 @@ def examples(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> E
 def predicted(params: ArModel, codebook: Codebook, cases: pd.DataFrame, chunk: int = 1000) -> pd.DataFrame:
     """Probabilities by the model of fold 0, `chunk` cases at a time."""
     parts = [cases[start : start + chunk] for start in range(0, len(cases), chunk)]
-    write_json(Path("models/m/backbone.json"), pin("tiny", Path("models/backbones/tiny")))
     return pd.concat(driver(params, codebook, Path("models/m/0"), CPU, 500).predict(parts, len(cases), "m/0"))
 
 

@@ -11,7 +11,6 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, TrainerControl, T
 from abstractor.callbacks import LateDropout
 from abstractor.codebook import Codebook
 from abstractor.examples import Examples
-from abstractor.files import write_json
 from abstractor.runs import Compute, RunError, autocast
 from abstractor.sc.inputs import RowBuilder, micro_batch, tokenise
 from abstractor.sc.layout import Layout, probabilities
@@ -19,7 +18,6 @@ from abstractor.sc.model import Classifier, Reading, build, load, load_tokenizer
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.train import learner, optimiser_groups, train
-from abstractor.seal import pin
 from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
@@ -111,7 +109,6 @@ def test_two_steps_change_the_model_and_prediction_finds_it_changed(
     save(outcome.model, Reading.of(params, "concatenated", codebook), folder)
     assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors"}
 
-    write_json(folder.parent / "backbone.json", pin(kind, Path("models/backbones") / kind))
     found = pd.concat(driver(codebook, folder, compute, 100).predict([cases], len(cases), "m/0"))
     trained = {name: weight.detach() for name, weight in outcome.model.named_parameters() if weight.requires_grad}
     fresh = build(params, 5)

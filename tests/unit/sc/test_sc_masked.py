@@ -10,7 +10,6 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokeni
 
 from abstractor.codebook import Codebook
 from abstractor.examples import Examples
-from abstractor.files import write_json
 from abstractor.runs import Compute, RunError, autocast
 from abstractor.sc.inputs import micro_batch, tokenise
 from abstractor.sc.layout import Layout, probabilities
@@ -20,7 +19,6 @@ from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.readout import MaskedClassifier, card
 from abstractor.sc.train import optimiser_groups, train
-from abstractor.seal import pin
 from abstractor.targets import of_labels
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
@@ -110,7 +108,6 @@ def trained(
 
 def predicted(codebook: Codebook, cases: pd.DataFrame, compute: Compute = CPU) -> torch.Tensor:
     """Probabilities by what models/m/0 holds; each case alone, since padding changes a BigBird's sparse rows."""
-    write_json(Path("models/m/backbone.json"), pin("tiny", Path("models/backbones/tiny")))
     tables = driver(codebook, Path("models/m/0"), compute, 1).predict([cases], len(cases), "m/0")
     return torch.tensor(pd.concat(tables).to_numpy())
 

@@ -6,13 +6,11 @@ import torch
 from transformers import AutoModel
 
 from abstractor.codebook import Codebook
-from abstractor.files import write_json
 from abstractor.runs import Compute, RunError
 from abstractor.sc.inputs import micro_batch
 from abstractor.sc.model import Reading, build, load, pool, read, save
 from abstractor.sc.params import ScModel
-from abstractor.sc.predict import driver
-from abstractor.seal import SealError, pin
+from abstractor.seal import SealError
 
 CPU = Compute(torch.device("cpu"), torch.float32, "a test")
 
@@ -109,23 +107,6 @@ def test_a_missing_or_swapped_folder_is_refused(project: Path, params: ScModel, 
     Path("models/m/1").rename("models/m/0")
     with pytest.raises(SealError, match="models/m/0 holds the model of m/1"):
         read(Path("models/m/0"), codebook)
-
-
-def test_prediction_refuses_another_backbone_than_the_pinned_one(
-    project: Path, params: ScModel, codebook: Codebook
-) -> None:
-    save(build(params, 5), Reading.of(params, "apart", codebook), Path("models/m/0"))
-    tiny, path = Path("models/backbones/tiny"), Path("models/m/backbone.json")
-    with pytest.raises(RunError, match=r"backbone\.json is missing"):
-        driver(codebook, Path("models/m/0"), CPU, 100)
-    write_json(path, pin("tiny", tiny))
-    driver(codebook, Path("models/m/0"), CPU, 100)
-    (tiny / "tokenizer_config.json").write_text("{}")
-    with pytest.raises(SealError, match=r"tokenizer_config\.json changed"):
-        driver(codebook, Path("models/m/0"), CPU, 100)
-    write_json(path, pin("decoder", Path("models/backbones/decoder")))
-    with pytest.raises(RunError, match="pins another backbone than tiny"):
-        driver(codebook, Path("models/m/0"), CPU, 100)
 
 
 def _rows(cases: list[list[list[int]]]) -> dict[str, Any]:

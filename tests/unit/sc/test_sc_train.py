@@ -7,7 +7,6 @@ import torch
 
 from abstractor.codebook import Codebook
 from abstractor.examples import Examples
-from abstractor.files import write_json
 from abstractor.runs import Compute
 from abstractor.sc.inputs import micro_batch
 from abstractor.sc.layout import Layout
@@ -16,7 +15,6 @@ from abstractor.sc.model import Reading, build, save
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.train import loss_function, optimiser_groups, train
-from abstractor.seal import pin
 from abstractor.targets import of_labels
 from abstractor.training import Outcome
 
@@ -33,7 +31,6 @@ def learned(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> Ex
 def predicted(codebook: Codebook, cases: pd.DataFrame, batch_tokens: int, chunk: int = 1000) -> pd.DataFrame:
     """Probabilities by the model of fold 0, `chunk` cases at a time."""
     parts = [cases[start : start + chunk] for start in range(0, len(cases), chunk)]
-    write_json(Path("models/m/backbone.json"), pin("tiny", Path("models/backbones/tiny")))
     return pd.concat(driver(codebook, Path("models/m/0"), CPU, batch_tokens).predict(parts, len(cases), "m/0"))
 
 
