@@ -104,7 +104,8 @@ def test_two_clones_predict_the_same_bytes(finished: tiny.Project, tmp_path: Pat
 
 def test_hand_off_to_a_machine_without_training_data(copy: Callable[[], tiny.Project], tmp_path: Path) -> None:
     trainer, remote = copy(), tmp_path / "remote"
-    trainer.run("dvc", "remote", "add", "--default", "store", str(remote))
+    trainer.run("dvc", "remote", "add", "--default", "trusted-store", str(remote))
+    trainer.write_params(trainer.params() | {"trusted_remote": "store"})
     trainer.commit()
     trainer.run("dvc", "push")
     assert not [path for path in remote.rglob("*") if path.is_file() and tiny.words_in(path)]
