@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from push import TrustedRemote
 
 from abstractor.ar.params import ArModel
 from abstractor.backbones import Backbone
 from abstractor.baseline import BaselineParams
 from abstractor.correction import CorrectionParams
 from abstractor.demo.params import DemoCorpusParams
+from abstractor.disclosure import SmallestCount
 from abstractor.ensemble.blend import EnsembleParams
 from abstractor.files import read_yaml
 from abstractor.members import read as read_members
@@ -105,6 +107,8 @@ def test_every_parameter_binds_to_its_type() -> None:
     for section, kind in {**sections, "demo_corpus": DemoCorpusParams}.items():
         params.get(section, kind)
     params.get("correct_labels", CorrectionParams)
+    params.get("smallest_count", SmallestCount)
+    params.get("trusted_remote", TrustedRemote)
     assert set(params.get("correcting", list[int])) <= {*members.folds}
 
 

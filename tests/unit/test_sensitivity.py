@@ -65,6 +65,24 @@ def test_only_public_weights_their_hashes_and_metrics_are_releasable() -> None:
     }
 
 
+def test_whatever_writes_metrics_or_scores_withholds_small_counts() -> None:
+    stages = {name: stage.get("do", stage) for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items()}
+    writing = {name for name, stage in stages.items() if "metrics" in stage}
+    assert {
+        "baseline",
+        "oof_sc",
+        "oof_ar",
+        "ensemble",
+        "evaluate",
+        "correct_labels",
+        "rewrite",
+        "make_cases",
+    } == writing
+    for name in writing:
+        assert "smallest_count" in stages[name]["params"], name
+        assert "src/abstractor/disclosure.py" in stages[name]["deps"], name
+
+
 def test_no_remote_is_trusted_by_default() -> None:
     assert read_yaml(ROOT / "params.yaml")["trusted_remote"] == "none"
     config = configparser.ConfigParser(delimiters=("=",))
