@@ -84,6 +84,8 @@ $(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
 	$(owner_only) mkdir -p .dvc/cache && chmod 700 .dvc/cache
 	$(owner_only) .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	$(owner_only) .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@git config core.hooksPath >/dev/null || git config core.hooksPath tools/hooks || \
+	  echo "no commit hook installed; make test looks for case data in git too" >&2
 	touch $@
 
 .venv/bin/python:
