@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import guard
 import pytest
 import tally as tallies
 import tiny
@@ -62,3 +63,7 @@ def test_the_trusted_remote_gets_all_but_narratives_and_labels(
     assert pushed(store) == held["releasable"] | held["confidential"]
     assert not [path for path in store.rglob("*") if path.is_file() and tiny.words_in(path)]
     assert "up to date" in project.run("dvc", "status")
+
+
+def test_what_a_run_commits_passes_the_guard(finished: tiny.Project) -> None:
+    guard.check(finished.folder)

@@ -140,7 +140,7 @@ def reliability_plot(
             given.append(table[list(variable.columns)].to_numpy(np.float64)[coded].ravel())
             true.append((found[coded, None] == np.array(codes)).ravel())
         frame = pd.DataFrame({"predicted": np.concatenate(given), "observed": np.concatenate(true).astype(float)})
-        bins = np.minimum((frame["predicted"] * BINS).astype(int), BINS - 1)
+        bins = (frame["predicted"] * BINS).astype(int).clip(upper=BINS - 1)
         hits = frame.groupby(bins)["observed"].agg(["sum", "size"])
         joined = disclosure.joined(hits["sum"].to_numpy(), (hits["size"] - hits["sum"]).to_numpy(), smallest)
         summary = frame.groupby(bins.map(dict(zip(hits.index, joined, strict=True)))).agg(
