@@ -18,10 +18,12 @@ export TOKENIZERS_PARALLELISM := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 installed := .venv/.installed-$(LOCK)
+# The audit's tools, apart from what they audit.
+audit_tools := .venv/audit/.installed
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
 
-.PHONY: help setup repro test test-slow quick corpus new-cases push predict recipe pin-backbones bench ablate t4-plan lock clean
+.PHONY: help setup repro test test-slow quick corpus new-cases push predict recipe pin-backbones bench ablate t4-plan t4-bundle lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,8 +75,17 @@ ablate: setup ## each ingredient with and without, two to three hours -> docs/ab
 t4-plan: setup ## projected seconds and memory on a T4 of what params.yaml trains (PARAMS=file)
 	@python tools/t4_plan.py $(if $(PARAMS),--params $(PARAMS))
 
+t4-bundle: setup ## one archive that predicts without network, git or DVC -> build/t4-bundle.tar
+	$(owner_only) python tools/t4_bundle.py
+
 lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
 	python tools/lock.py
+
+supply-chain: $(audit_tools) ## licences and bills of materials of the locks -> docs/licences.md, requirements/*.cdx.json
+	python tools/supply_chain.py
+
+audit: $(audit_tools) ## known vulnerabilities of the locks, online -> docs/audit.md (OSV_URL=a mirror's query address)
+	python tools/audit.py $(if $(OSV_URL),--osv-url "$(OSV_URL)")
 
 clean: ## remove the environment and the tools' caches, no data and no model
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .scratch src/*.egg-info
@@ -86,6 +97,11 @@ $(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
 	$(owner_only) .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@git config core.hooksPath >/dev/null || git config core.hooksPath tools/hooks || \
 	  echo "no commit hook installed; make test looks for case data in git too" >&2
+	touch $@
+
+$(audit_tools): requirements/audit.txt | setup
+	.venv/bin/python -m venv --clear .venv/audit
+	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 .venv/bin/python:

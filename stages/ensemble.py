@@ -45,7 +45,7 @@ def main() -> None:
     blended = {report.BASELINE: bar["oof"], report.ENSEMBLE: scored.blended}
     reliability = report.reliability_plot(book, labels, blended, smallest)
 
-    files.write_json(Path("models/ensemble/blend.json"), {"weights": fitted.weights, "thresholds": cuts})
+    blend.write(blend.PATH, fitted, cuts)
     submission.write(PREDICTED / "submission.csv", asked)
     submission.write_systems(PREDICTED / "decisions.parquet", decisions)
     files.write_json(METRICS / "ensemble.json", disclosure.scores(book, labels, table, smallest))

@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, predictions, runs
+    from abstractor import codebook, corpus, predictions, resume, runs
     from abstractor.params import Params
 
     params = Params()
@@ -23,12 +23,15 @@ def main() -> None:
     from abstractor.sc.predict import driver
 
     name, fold = arguments.model, str(arguments.fold)
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    cases = corpus.PreparedCases(Path("data/prepared/new_cases.parquet"), book)
+    codes, new = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/new_cases.parquet")
+    book = codebook.load(codes)
+    cases = corpus.PreparedCases(new, book)
+    model, backbone = Path("models") / name / fold, Path("models") / name / "backbone.json"
 
-    scorer = driver(book, Path("models") / name / fold, compute, infer.batch_tokens)
-    tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}")
-    predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
+    scorer = driver(book, model, compute, infer.batch_tokens)
+    with resume.kept(f"infer_t4/{name}/{fold}", infer, compute, codes, new, model, backbone) as done:
+        tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}", done)
+        predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
 
 
 if __name__ == "__main__":

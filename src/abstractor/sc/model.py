@@ -164,6 +164,20 @@ def save(model: nn.Module, reading: Reading, folder: Path) -> None:
         write_json(partial / _READING, reading._asdict())
 
 
+def read(folder: Path, codebook: Codebook) -> Reading:
+    """How a trained classifier reads, without its weights.
+
+    Raises:
+        RunError: the folder holds no classifier, or one for other variables.
+    """
+    if not (folder / _READING).is_file():
+        raise RunError(f"{folder} holds no classifier; run its training stage, or pull it: `dvc pull {folder}`")
+    reading = Reading(**json.loads((folder / _READING).read_text(encoding="utf-8")))
+    if reading.columns != list(codebook.columns):
+        raise RunError(f"{folder} was trained for other variables than codebook {codebook.dataset}; train it again")
+    return reading
+
+
 def load(
     folder: Path, codebook: Codebook, dtype: torch.dtype = torch.float32
 ) -> tuple[Classifier | MaskedClassifier, Reading]:
@@ -173,11 +187,7 @@ def load(
         RunError: the folder holds no classifier, or one for other variables.
         ArchitectureError: the backbone cannot compute in `dtype`.
     """
-    if not (folder / _READING).is_file():
-        raise RunError(f"{folder} holds no classifier; run its training stage, or pull it: `dvc pull {folder}`")
-    reading = Reading(**json.loads((folder / _READING).read_text(encoding="utf-8")))
-    if reading.columns != list(codebook.columns):
-        raise RunError(f"{folder} was trained for other variables than codebook {codebook.dataset}; train it again")
+    reading = read(folder, codebook)
     source = backbone_folder(reading.backbone) if reading.adapter else folder
     if reading.form == "masked":
         return _load_masked(folder, source, codebook, reading, dtype).eval(), reading

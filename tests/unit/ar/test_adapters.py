@@ -40,6 +40,21 @@ def test_a_saved_adapter_gives_the_same_logits(backbone: Path, tmp_path: Path) -
     assert not loaded.training
 
 
+def test_adapters_that_take_turns_on_a_backbone_give_the_same_logits(backbone: Path, tmp_path: Path) -> None:
+    for seed, name in enumerate(("one", "two")):
+        save(adapted(backbone, seed), tmp_path / name, "small")
+    base = load_base(backbone, torch.float32, CPU)
+    with torch.inference_mode():
+        bare = question_logits(base, pack(*BATCH))
+        for name in ("one", "two", "one"):
+            alone = load(tmp_path / name, load_base(backbone, torch.float32, CPU))
+            model = load(tmp_path / name, base)
+            assert torch.equal(question_logits(model, pack(*BATCH)), question_logits(alone, pack(*BATCH)))
+            base = model.unload()
+        assert torch.equal(question_logits(base, pack(*BATCH)), bare)
+        assert not torch.equal(question_logits(alone, pack(*BATCH)), bare)
+
+
 def test_an_adapters_folder_holds_the_adapter_alone_and_always_the_same_bytes(backbone: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         save(adapted(backbone), tmp_path / name, "small")
