@@ -23,7 +23,7 @@ audit_tools := .venv/audit/.installed
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
 
-.PHONY: help setup repro test test-slow quick corpus new-cases predict recipe pin-backbones bench ablate t4-plan t4-bundle lock supply-chain audit clean
+.PHONY: help setup repro test test-slow quick corpus new-cases push predict recipe pin-backbones bench ablate t4-plan t4-bundle lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ corpus: setup ## put a corpus in place: make corpus NAME=osha FROM=folder
 new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 	@$(if $(FROM),,echo "usage: make new-cases FROM=file.csv" >&2; exit 2)
 	$(owner_only) python stages/import_new_cases.py "$(FROM)"
+
+push: setup ## push models and predictions to the trusted remote, with the run cache; never narratives
+	$(owner_only) python tools/push.py
 
 predict: setup ## predict the new cases with pulled models, without training
 	$(owner_only) dvc pull fetch_backbone pretrain_mlm pin_backbone train_sc_1 train_sc_2 train_sc_3 train_ar
@@ -92,6 +95,8 @@ $(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
 	$(owner_only) mkdir -p .dvc/cache && chmod 700 .dvc/cache
 	$(owner_only) .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	$(owner_only) .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@git config core.hooksPath >/dev/null || git config core.hooksPath tools/hooks || \
+	  echo "no commit hook installed; make test looks for case data in git too" >&2
 	touch $@
 
 $(audit_tools): requirements/audit.txt | setup

@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, files, folds, made, runs
+    from abstractor import codebook, corpus, disclosure, files, folds, made, runs
     from abstractor.params import Params
 
     params = Params()
@@ -37,7 +37,8 @@ def main() -> None:
     write = scribe(writer, name, compute, seed, "make_cases", fold)
     written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
     made.write(Path("data/lessons/cases") / name / f"{fold}.parquet", book, written.cases)
-    files.write_json(Path("metrics/made") / name / f"{fold}.json", written.counts)
+    told = disclosure.written(written.counts, params.get("smallest_count", disclosure.SmallestCount))
+    files.write_json(Path("metrics/made") / name / f"{fold}.json", told)
     print(f"{name}/{fold}: {written.counts['kept']} of {written.counts['asked']} cases made")
 
 

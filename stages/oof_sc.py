@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, crossfit, files, folds, predictions, resume, runs
+    from abstractor import codebook, corpus, crossfit, disclosure, files, folds, predictions, resume, runs
     from abstractor.params import Params
 
     params = Params()
@@ -41,6 +41,7 @@ def main() -> None:
         parts = scorer.predict(cases.parts(infer.chunk_cases, uids), len(uids), f"{name}/{fold}", done)
         predictions.write_parts(path, book, parts)
     report = crossfit.report(book, predictions.read(path, book), labels, params.get("seed", runs.Seed))
+    report = disclosure.scores(book, labels, report, params.get("smallest_count", disclosure.SmallestCount))
     files.write_json(Path("metrics/oof") / name / f"{fold}.json", report)
 
 

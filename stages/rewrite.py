@@ -12,7 +12,7 @@ def main() -> None:
     parser.add_argument("writer")
     name = parser.parse_args().writer
 
-    from abstractor import codebook, corpus, files, runs
+    from abstractor import codebook, corpus, disclosure, files, runs
     from abstractor.params import Params
 
     params = Params()
@@ -31,7 +31,8 @@ def main() -> None:
     write = scribe(writer, name, compute, params.get("seed", runs.Seed), "rewrite")
     rewritten = rewrite_cases(book, cases, write, writer.style, settings)
     corpus.write_cases(Path("data/lessons/rewrites") / name / "cases.parquet", book, rewritten.cases)
-    files.write_json(Path("metrics/rewrites") / f"{name}.json", rewritten.counts)
+    told = disclosure.written(rewritten.counts, params.get("smallest_count", disclosure.SmallestCount))
+    files.write_json(Path("metrics/rewrites") / f"{name}.json", told)
     print(f"{name}: {rewritten.counts['kept']} of {rewritten.counts['asked']} cases rewritten")
 
 
