@@ -1,3 +1,6 @@
+"""Where backbones lie, and which of them may be used."""
+
+import json
 from pathlib import Path
 
 import pytest
@@ -8,52 +11,48 @@ from abstractor.runs import RunError
 from abstractor.seal import SealError, pin
 
 
-@pytest.fixture(autouse=True)
-def _backbones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two of them, and a model that is pinned to the first."""
+@pytest.fixture
+def backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of backbone `tiny` below the working directory, pinned for model `m`."""
     monkeypatch.chdir(tmp_path)
-    for name in ("first", "second"):
-        folder = Path("models/backbones") / name
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text("{}", encoding="utf-8")
-        (folder / "model.safetensors").write_bytes(name.encode())
-    write_json(PIN, pin("first", Path("models/backbones/first")))
+    folder = Path("models/backbones/tiny")
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_text("{}", encoding="utf-8")
+    write_json(Path("models/m/backbone.json"), pin("tiny", folder))
+    return folder
 
 
-PIN = Path("models/m/backbone.json")
+def test_a_backbone_that_was_not_fetched_says_how_to_get_it(backbone: Path) -> None:
+    assert backbone_folder("tiny") == backbone
+    with pytest.raises(RunError, match=r"models/backbones/other is missing; .*fetch_backbone@other"):
+        backbone_folder("other")
 
 
-def test_the_pinned_backbone_passes() -> None:
-    check_backbone(PIN)
-    check_backbone(PIN, "first")
+def test_a_backbone_that_may_run_code_is_not_loaded(backbone: Path) -> None:
+    (backbone / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(SealError, match=r"pytorch_model\.bin is no file of a model folder"):
+        backbone_folder("tiny")
+    (backbone / "pytorch_model.bin").unlink()
+    (backbone / "config.json").write_text(json.dumps({"auto_map": {"AutoModel": "a.B"}}), encoding="utf-8")
+    with pytest.raises(SealError, match="auto_map asks for code"):
+        backbone_folder("tiny")
 
 
-def test_a_changed_file_is_named() -> None:
-    Path("models/backbones/first/model.safetensors").write_bytes(b"other")
-    with pytest.raises(SealError, match=r"model\.safetensors changed"):
-        check_backbone(PIN)
+def test_a_backbone_is_the_pinned_one_to_the_byte(backbone: Path) -> None:
+    check_backbone(Path("models/m/backbone.json"), "tiny")
+    with pytest.raises(RunError, match="pins another backbone than other"):
+        check_backbone(Path("models/m/backbone.json"), "other")
+    (backbone / "model.safetensors").write_text("[]", encoding="utf-8")
+    with pytest.raises(SealError, match=r"tiny: model\.safetensors changed"):
+        check_backbone(Path("models/m/backbone.json"))
 
 
-def test_another_backbone_than_the_one_asked_for_is_refused() -> None:
-    with pytest.raises(RunError, match="pins another backbone than second"):
-        check_backbone(PIN, "second")
-
-
-@pytest.mark.parametrize("content", [None, "", "[]", '{"name": "first"}'])
-def test_a_missing_or_damaged_pin_is_refused(content: str | None) -> None:
-    PIN.unlink()
-    if content is not None:
-        PIN.write_text(content, encoding="utf-8")
-    with pytest.raises(RunError, match=r"backbone\.json is missing or damaged"):
-        check_backbone(PIN)
-
-
-def test_a_backbone_that_may_run_code_is_not_given_out() -> None:
-    Path("models/backbones/first/modeling.py").write_text("", encoding="utf-8")
-    with pytest.raises(SealError, match=r"modeling\.py is no file of a model folder"):
-        backbone_folder("first")
-
-
-def test_a_backbone_that_was_not_fetched_is_named() -> None:
-    with pytest.raises(RunError, match="dvc repro fetch_backbone@third"):
-        backbone_folder("third")
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"name": "tiny"}', '{"name": "tiny", "files": 1}'])
+def test_a_missing_or_damaged_pin_says_how_to_get_it(content: str | None, backbone: Path) -> None:
+    path = Path("models/m/backbone.json")
+    path.unlink()
+    if content:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match=r"backbone\.json is missing or damaged; .*dvc checkout --force"):
+        check_backbone(path)
