@@ -20,8 +20,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 installed := .venv/.installed-$(LOCK)
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
+# What DVC was copying when it was killed, under a name of its own: it would refuse to go on past it.
+no_torsos := find data models -type f -name '.*.tmp' -delete
 
-.PHONY: help setup repro test test-slow quick corpus new-cases remote check-remote predict hand-back blend recipe pin-backbones bench ablate t4-plan lock clean
+.PHONY: help setup repro test test-slow quick corpus new-cases remote check-remote pull predict hand-back blend recipe pin-backbones bench ablate t4-plan lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +59,11 @@ remote: setup ## where models and predictions wait for other machines: make remo
 check-remote: setup ## hash all that the remote holds, remove what is not whole
 	@python tools/check_remote.py
 
-predict: setup ## predict the new cases with pulled models, without training
+pull: setup ## fetch the models that predicting needs, and nothing else
+	$(no_torsos)
 	$(owner_only) dvc pull fetch_backbone pretrain_mlm pin_backbone train_sc_1 train_sc_2 train_sc_3 train_ar
+
+predict: pull ## predict the new cases with pulled models, without training
 	$(owner_only) dvc repro --single-item --allow-missing prepare_new infer_t4_sc infer_t4_ar infer_t4
 
 hand-back: setup ## give predictions back: push them, commit dvc.lock
@@ -67,6 +72,7 @@ hand-back: setup ## give predictions back: push them, commit dvc.lock
 	git push
 
 blend: setup ## weights, thresholds and submission from predictions that another machine gave back
+	$(no_torsos)
 	$(owner_only) dvc pull infer_t4_sc infer_t4_ar infer_t4
 	$(owner_only) dvc repro evaluate
 

@@ -1,42 +1,52 @@
-"""Hash all that the DVC remote holds and remove what is not what its name says: python tools/check_remote.py.
+"""Hash all that the DVC remote holds and remove what is not whole: python tools/check_remote.py.
 
-A push asks the remote for names only, and not even for those in folders that it remembers to have sent: what was cut
-short or lost would never be sent anew. What this removes it forgets as well, and the next `dvc push` on a machine that
-has the files sends them. Run it while nobody pushes: the file that a push is writing is not whole either.
+A push asks the remote for names only, and takes a folder for complete once its list of files is there: what was cut
+short or lost is never sent anew. So a file goes that is not what its name says, and with it every list that names it;
+the next `dvc push` on a machine that has them sends both. Run it while nobody pushes: a file on its way is not whole.
 """
 
 from dvc.repo import Repo
-from dvc_data.hashfile.db import get_index
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
 
 from abstractor.errors import UserError, run_script
 
 
 class RemoteError(UserError):
-    """Something on the remote was cut short or overwritten."""
+    """Something on the remote was cut short, overwritten or lost."""
 
 
 def check(repo: Repo) -> int:
-    """Hash every object of the default remote.
+    """Hash every file of the default remote.
 
     Returns:
-        How many there are.
+        How many there are, lists of folders included.
 
     Raises:
-        RemoteError: some were not whole; they are removed now.
+        RemoteError: some were not whole, or folders not complete; they are removed now.
     """
-    objects = repo.cloud.get_remote_odb(command="check-remote")
-    names, removed = list(objects.all()), 0
+    remote = repo.cloud.get_remote_odb(command="check-remote")
+    names, whole = list(remote.all()), set()
     for name in names:
         try:
-            objects.check(name)
+            remote.check(name)  # removes what it refuses
+            whole.add(name)
         except ObjectFormatError:
-            removed += 1
-    get_index(objects).clear()
-    if removed:
+            continue
+    incomplete = [
+        name
+        for name in whole
+        if name.endswith(".dir")
+        and any(file.value not in whole for _, _, file in Tree.load(remote, HashInfo(remote.hash_name, name)))
+    ]
+    for name in incomplete:
+        remote.delete(name)
+    if len(whole) < len(names) or incomplete:
         raise RemoteError(
-            f"{objects.fs.unstrip_protocol(objects.path)}: expected {len(names)} whole files, found {removed} that are "
-            "not and removed them; run `dvc push` on the machines that made them"
+            f"{remote.fs.unstrip_protocol(remote.path)}: expected {len(names)} whole files, removed "
+            f"{len(names) - len(whole)} that are not and the lists of {len(incomplete)} folders that lack files; "
+            "run `dvc push` on the machines that have them"
         )
     return len(names)
 
