@@ -123,23 +123,27 @@ def finish(folder: Path, hash_seed: str = "1") -> Project:
     return project
 
 
-def import_corpus(project: Project, cases: int, new: int, seed: int) -> Path:
-    """Import a made-up corpus whose narratives hold the markers; returns the folder it came from."""
+def import_corpus(project: Project, cases: int, new: int, seed: int) -> None:
+    """Import a made-up corpus whose narratives hold the markers."""
+    source = project.folder / "tiny" / "corpus"
+    write_corpus(source, cases, new, seed)
+    project.run("python", "stages/import_corpus.py", "marked", str(source), "data/codebooks/nvdrs_youth.yaml")
+
+
+def write_corpus(folder: Path, cases: int, new: int, seed: int) -> None:
+    """Make up a corpus whose narratives hold the markers, as files to import."""
     from abstractor import codebook
     from abstractor.demo.corpus import draw
     from abstractor.demo.params import DemoCorpusParams
 
-    source = project.folder / "tiny" / "corpus"
     book = codebook.load(ROOT / "data/codebooks/nvdrs_youth.yaml")
     made = draw(book, DemoCorpusParams(cases=cases, new_cases=new, words=50, noise=0.0, seed=seed))
-    source.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, table in made.items():
         if name.endswith("features"):
             for column, marker in zip(book.narratives, MARKERS, strict=True):
                 table[column] = [f"{text} {marker}." if text else text for text in table[column]]
-        table.to_csv(source / f"{name}.csv")
-    project.run("python", "stages/import_corpus.py", "marked", str(source), "data/codebooks/nvdrs_youth.yaml")
-    return source
+        table.to_csv(folder / f"{name}.csv")
 
 
 def tiny_params(params: dict[str, Any], backbones: Path) -> dict[str, Any]:
@@ -211,7 +215,6 @@ def words_in(path: Path) -> bool:
     return any(marker.encode() in content for marker in MARKERS)
 
 
-def predict_commands() -> list[list[str]]:
-    """The DVC commands of `make predict`, as the Makefile has them."""
-    lines = (ROOT / "Makefile").read_text(encoding="utf-8").split("\npredict:")[1].split("\n\n")[0].splitlines()[1:]
-    return [line.replace("$(owner_only)", "").split() for line in lines]
+def make(target: str, **variables: object) -> list[str]:
+    """The command that runs a target of the Makefile in the environment there is."""
+    return ["make", "-o", "setup", target, *(f"{name}={value}" for name, value in variables.items())]

@@ -1,4 +1,6 @@
-"""Push what may leave this machine, confidential outputs to the remote that params.yaml trusts: python tools/push.py.
+"""Push what may leave this machine, confidential outputs to the remote that params.yaml trusts.
+
+python tools/push.py [STAGE ..]: what these stages make, or everything.
 
 `dvc push` alone sends each output to the same places; this refuses in words, sends the run cache too, and makes DVC
 forget which outputs belonged to a remote when it was last asked (it does not notice that `trusted_remote` changed).
@@ -40,7 +42,7 @@ def main() -> None:
             f"params.yaml: trusted_remote is {trusted}, but DVC knows no remote trusted-{trusted}; add it by "
             f"`dvc remote add --default trusted-{trusted} URL`, or correct the parameter"
         )
-    sys.exit(subprocess.run(["dvc", "push", "--run-cache"], check=False).returncode)
+    sys.exit(subprocess.run(["dvc", "push", "--run-cache", *sys.argv[1:]], check=False).returncode)
 
 
 if __name__ == "__main__":
