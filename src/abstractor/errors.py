@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TextIO
 
 PRIVATE = (".dvc", "data", "models")
 """Folders of the project that only their owner may enter: DVC gives what it puts there modes of its own."""
@@ -82,7 +82,14 @@ def _print_route(kind: type[BaseException], trace: TracebackType | None) -> None
         print(f"  {frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)
 
 
-def _print_warning(_: Any, category: type[Warning], filename: str, lineno: int, *__: Any) -> None:
+def _print_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     print(f"warning: {category.__name__} at {filename}:{lineno} (message withheld)", file=sys.stderr)
 
 
