@@ -81,8 +81,9 @@ def test_what_is_pulled_into_a_set_up_clone_is_out_of_reach(copy: Callable[[], t
 def clone(project: tiny.Project, folder: Path) -> tiny.Project:
     """A clone made under the usual umask."""
     folder.mkdir()
-    fresh = tiny.Project(folder / "project", project.environment, umask=0o022)
+    fresh = tiny.Project(folder / "project", project.environment)
     project.run("git", "clone", "-q", str(project.folder), str(fresh.folder))
+    loosen(fresh)
     return fresh
 
 
