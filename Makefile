@@ -117,7 +117,8 @@ clean: ## remove the environment and the tools' caches, no data and no model
 	find src stages tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
-	$(owner_only) mkdir -p .dvc/cache && chmod 700 .dvc/cache
+	@# DVC gives what it fetches modes of its own, so others may not enter at all.
+	chmod 700 .dvc data models
 	$(owner_only) .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	$(owner_only) .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@git config core.hooksPath >/dev/null || git config core.hooksPath tools/hooks || \

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +35,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the tally, of a failed run too: it says what did not survive."""
     if path := session.config.getoption("--tally"):
         write_json(path, session.config.stash[_TALLY].content())
+
+
+@pytest.fixture(autouse=True)
+def _hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back after each test, since `run_script` changes them for good."""
+    for module, hook in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(module, hook, getattr(module, hook))
 
 
 @pytest.fixture(scope="session", name="tally")

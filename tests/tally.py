@@ -22,7 +22,7 @@ class Tally:
     tried: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     survived: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     network_bytes: int | None = None
-    """Sent or received by stages in a namespace where only the loopback interface counts; None: not measured."""
+    """Carried by the interfaces of a namespace that stages ran in, loopback included; None: not measured."""
     markers_found: int | None = None
     """Files outside data/ and the cache that hold a word planted in a narrative; None: not looked for."""
 

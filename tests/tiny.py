@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).parents[1]
+WATCH = ROOT / "tests/watch"
 MARKERS = tuple(start + end for start, end in (("zqvar", "nelbok"), ("wyxtrom", "lape")))
 """Words that stand in narratives and nowhere else, not even here in one piece: one for each of the two reports."""
 
@@ -39,16 +40,28 @@ class Project:
     environment: dict[str, str] = field(default_factory=dict)
     log: str = ""
     """Everything that any command printed."""
+    umask: int = 0o077
+    """As the Makefile's recipes have it."""
+
+    @property
+    def network(self) -> list[str]:
+        """Every attempt of a Python process of this project to reach a network."""
+        log = self.folder.parent / "network.log"
+        return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
 
     def options(self) -> dict[str, Any]:
-        """Of `subprocess` for every command: the place, an environment of its own, the Makefile's umask."""
+        """Of `subprocess` for every command: the place, an environment of its own, the umask."""
         environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
         home, scratch = self.folder.parent / "home", self.folder.parent / "tmp"
+        modules = [str(WATCH), *filter(None, [self.environment.get("PYTHONPATH")])]
+        environment |= {"WATCH_NETWORK": str(self.folder.parent / "network.log")}
+        environment |= {"DVC_SITE_CACHE_DIR": str(self.folder.parent / "site")}  # else it is /var/tmp/dvc
         home.mkdir(exist_ok=True)
         scratch.mkdir(exist_ok=True)
-        environment |= {"HOME": str(home), "TMPDIR": str(scratch), "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
+        environment |= {"HOME": str(home), "TMPDIR": str(scratch), "OMP_NUM_THREADS": "1"}
         environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-        return {"cwd": self.folder, "env": environment | self.environment, "umask": 0o077}
+        environment |= self.environment | {"PYTHONPATH": ":".join(modules)}
+        return {"cwd": self.folder, "env": environment, "umask": self.umask}
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command in the project; returns what it printed, both streams."""

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from abstractor.errors import UserError, machine_fault, out_of_memory, run_scrip
 
 
 @pytest.fixture(autouse=True)
-def _umask() -> object:
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    monkeypatch.chdir(tmp_path)
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -135,3 +138,76 @@ def test_an_interrupt_shows_no_traceback(capsys: pytest.CaptureFixture[str]) -> 
 
     assert caught.value.code == 130
     assert capsys.readouterr().err == "interrupted; the same command starts again\n"
+
+
+ESCAPES = {
+    "thread": "t = threading.Thread(target=fail); t.start(); t.join()",
+    "destructor": "C = type('C', (), {'__del__': lambda _: fail()}); C(); gc.collect()",
+    "exit": "atexit.register(fail)",
+    "handler": "sys.stderr = Once(sys.stderr); fail()",
+    "warning": "warnings.warn('zebrafinch', ValueWarning)",
+}
+"""Ways of a message past `run_script`."""
+ESCAPE = """
+import atexit, gc, sys, threading, warnings
+from abstractor.errors import run_script
+class ValueWarning(UserWarning): pass
+class Once:
+    "Breaks on the first line, so that the handler itself fails."
+    def __init__(self, stream): self.stream, self.broken = stream, False
+    def write(self, text):
+        if not self.broken:
+            self.broken = True
+            raise ValueError("zebrafinch")
+        return self.stream.write(text)
+    def flush(self): self.stream.flush()
+def fail(): raise ValueError("zebrafinch")
+def main(): WAY
+run_script(main)
+"""
+
+
+@pytest.mark.parametrize("way", ESCAPES)
+def test_no_message_finds_a_way_past_the_handler(way: str) -> None:
+    program = ESCAPE.replace("WAY", ESCAPES[way])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert "zebrafinch" not in done.stdout + done.stderr
+    assert "ValueError (message withheld" in done.stderr or "ValueWarning at <string>" in done.stderr
+
+
+def test_a_crash_leaves_no_image_of_the_memory() -> None:
+    program = "import resource; from abstractor.errors import run_script\n"
+    program += "run_script(lambda: print(resource.getrlimit(resource.RLIMIT_CORE)[0]))"
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -S -c unlimited 2>/dev/null; exec "$@"', "", sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "0\n"
+
+
+def test_others_may_not_enter_what_holds_text(tmp_path: Path) -> None:
+    for name, mode in ((".dvc", 0o755), ("data", 0o775), ("models", 0o500), ("metrics", 0o755)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+
+    run_script(lambda: None)
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {".dvc": 0o700, "data": 0o700, "models": 0o500, "metrics": 0o755}
+
+
+def test_a_folder_that_cannot_be_closed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def chmod(*_: object) -> None:
+        raise PermissionError
+
+    (tmp_path / "data").mkdir(0o755)
+    monkeypatch.setattr(Path, "chmod", chmod)
+
+    run_script(lambda: None)
+
+    assert capsys.readouterr().err.startswith("warning: others may enter data/, and this account cannot change that")

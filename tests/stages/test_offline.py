@@ -1,0 +1,60 @@
+"""Nothing goes online: no byte leaves, and no process even tries."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sealed
+import tally
+import tiny
+
+pytestmark = [pytest.mark.stage, pytest.mark.reliability]
+
+SOME_STAGES = ["--single-item", "prepare_new", "train_ar@ar_smollm2-0", "infer_t4_ar@ar_smollm2-0"]
+PROBE = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'word', ('198.51.100.7', 9))"
+"""Sends a packet to an address that is nobody's."""
+
+
+def test_stages_send_nothing(copy: Callable[[], tiny.Project], tally: tally.Tally, tmp_path: Path) -> None:
+    counted = tmp_path / "carried"
+    if not sealed.is_possible(counted):
+        pytest.skip("this machine lets no one make a network namespace")
+    project = copy()
+    stages = [] if tally.thorough else SOME_STAGES
+    printed = project.run(*sealed.command(counted, "dvc", "repro", "--force", *stages))
+    assert all(f"Running stage '{name}'" in printed for name in SOME_STAGES[1:])
+    tally.network_bytes = sealed.carried(counted)
+    assert tally.network_bytes == 0
+
+    project.run(*sealed.command(counted, "python", "-c", PROBE))
+    assert sealed.carried(counted) > 0  # else the count above would say nothing
+
+
+def test_no_process_of_the_pipeline_tries_to_reach_a_network(finished: tiny.Project) -> None:
+    assert "Running stage 'evaluate'" in finished.log
+    assert finished.network == []
+
+
+def test_an_attempt_would_be_noticed(copy: Callable[[], tiny.Project]) -> None:
+    project = copy()
+    project.run("python", "-c", "import socket; socket.getaddrinfo('localhost', 9)")
+    assert len(project.network) == 1
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_hub_is_asked_where_a_parameter_allows_it_and_nowhere_else(
+    copy: Callable[[], tiny.Project], allowed: bool
+) -> None:
+    project = copy()
+    params: dict[str, Any] = project.params()
+    params["backbones"]["far"] = {"source": "hub", "repo": "some/model", "revision": "0" * 40, "allow_hub": allowed}
+    project.write_params(params)
+    project.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"  # nobody listens there
+    printed = project.run("python", "stages/fetch_backbone.py", "far", check=False)
+    if allowed:
+        assert "the hub did not give some/model" in printed
+        assert any("127.0.0.1" in line for line in project.network)
+    else:
+        assert "set backbones.far.allow_hub to true" in printed
+        assert project.network == []
