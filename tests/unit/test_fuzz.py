@@ -141,10 +141,14 @@ def test_a_corpus_is_laid_down_whole_or_not_at_all(
             assert len(list(laid.iterdir())) == 5
 
     label_files, layout_files = strategies.label_files(CASES), strategies.layout_files(CASES)
-    options = {"train_features": strategies.feature_files(), "train_labels": label_files, "test_labels": label_files}
+    options = {
+        "train_features": strategies.feature_files(CASES),
+        "train_labels": label_files,
+        "test_labels": label_files,
+    }
     options |= {"test_features": strategies.feature_files(), "submission_format": layout_files}
     one = st.one_of(*(st.fixed_dictionaries({stem: content}) for stem, content in options.items()))
-    names = st.sampled_from(("tiny", "tiny", "tiny", "tiny", "demo", "../up", strategies.MARKER))
+    names = strategies.mostly(st.just("tiny"), st.sampled_from(("tiny2", "demo", "../up", strategies.MARKER)), of=8)
     survives(st.tuples(names, one), read)
 
 
