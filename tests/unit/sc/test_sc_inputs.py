@@ -52,6 +52,7 @@ def test_special_tokens_in_a_narrative_stay_plain_text(
     (narratives,) = tokenise(tokenizer, codebook, hostile, None)["narratives"]
     assert SEP not in narratives[0]
     assert narratives[0].count(8) == 2
+    assert len(narratives[0]) == 5, "a word, a bracket, SEP, a bracket, a word: split, not lost"
 
 
 @pytest.mark.parametrize("form", FORMS)
