@@ -109,11 +109,15 @@ def read(path: Path, members: Members, codebook: Codebook) -> dict[str, pd.DataF
     if not path.is_file():
         raise PredictionsError(f"{path} is missing; run `dvc repro infer_t4`, or pull it: `dvc pull infer_t4`")
     try:
-        frame = pq.read_table(path).cast(_schema(codebook)).to_pandas()
-    except (OSError, ValueError, pa.ArrowException):
-        raise PredictionsError(f"{path} holds no predictions; make it again with `dvc repro -f infer_t4`") from None
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException):
+        raise PredictionsError(f"{path} cannot be read as Parquet; run `dvc repro infer_t4`") from None
+    try:
+        frame = table.cast(_schema(codebook)).to_pandas()
+    except (ValueError, pa.ArrowException):
+        raise PredictionsError(f"{path} holds other columns than predictions; run `dvc repro infer_t4`") from None
     if frame[["model", "uid"]].isna().any(axis=None):
-        raise PredictionsError(f"{path} holds a row without model or uid; make it again with `dvc repro -f infer_t4`")
+        raise PredictionsError(f"{path} holds a row without model or uid; run `dvc repro infer_t4`")
     tables = {str(name): rows.drop(columns="model").set_index("uid") for name, rows in frame.groupby("model")}
     if sorted(tables) != sorted(members.names):
         raise PredictionsError(f"{path} holds other models than params.yaml calls for; run `dvc repro infer_t4`")
