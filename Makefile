@@ -113,7 +113,7 @@ audit: $(audit_tools) ## known vulnerabilities of the locks, online -> docs/audi
 	python tools/audit.py $(if $(OSV_URL),--osv-url "$(OSV_URL)")
 
 clean: ## remove the environment and the tools' caches, no data and no model
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .scratch src/*.egg-info
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .scratch src/*.egg-info
 	find src stages tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python

@@ -22,7 +22,7 @@ def main() -> None:
     book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
     path = Path(f"data/raw/{name}/test_labels.csv")
     submitted = submission.read(PREDICTED / "submission.csv", book)
-    systems = submission.read_systems(PREDICTED / "decisions.parquet") | {report.ENSEMBLE: submitted}
+    systems = submission.read_systems(PREDICTED / "decisions.parquet", book) | {report.ENSEMBLE: submitted}
     # A slice of the new cases may be scored: the labels of all are read and checked, those of the slice are used.
     listed = [uid.strip() for uid in read_table(path, ["uid"], others=True).columns["uid"]]
     submission.check_covered(path, listed, submitted.index)

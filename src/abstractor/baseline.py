@@ -24,7 +24,7 @@ class BaselineError(UserError):
 class BaselineParams(Strict):
     """The section `baseline` of params.yaml."""
 
-    c: Annotated[float, Field(gt=0)]
+    c: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Inverse strength of the L2 penalty."""
     min_df: Annotated[int, Field(ge=1)]
     """A word or pair counts when it stands in so many training cases."""

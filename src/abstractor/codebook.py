@@ -1,6 +1,7 @@
 """The codebook: variables, kinds, codes and the column layout of a prediction. The only list of variables."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ MAX_CODES = 26
 """A language model answers a categorical question with one letter."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_RESERVED = ("uid", "fold", "model", "mean")
+_RESERVED = ("uid", "fold", "model", "system", "mean")
 
 
 class CodebookError(UserError):
@@ -86,6 +87,8 @@ def load(path: Path) -> Codebook:
         raise CodebookError(
             f"{path} is missing; `make corpus NAME=.. FROM=..` lays down a corpus and its codebook"
         ) from None
+    except OSError as error:
+        raise CodebookError(f"{path} cannot be read ({type(error).__name__})") from None
     except ValueError as error:
         raise CodebookError(f"{error}; expected a codebook like data/codebooks/nvdrs_youth.yaml") from None
     top = _Section(path, "", content)
@@ -99,8 +102,8 @@ def load(path: Path) -> Codebook:
     top.check(isinstance(entries, list) and entries, "expected a list of variables, found none")
     variables = tuple(_variable(path, number, entry) for number, entry in enumerate(entries, 1))
     names = [*narratives, *(variable.name for variable in variables)]
-    for name in names:
-        top.check(names.count(name) == 1, f"the name {name} stands {names.count(name)} times; names must differ")
+    for name, count in Counter(names).items():
+        top.check(count == 1, f"the name {name} stands {count} times; names must differ")
         top.check(name not in _RESERVED, f"the name {name} is reserved; choose another")
     return Codebook(top.text("dataset"), top.text("unit"), narratives, variables)
 

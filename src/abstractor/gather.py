@@ -38,8 +38,7 @@ def new_cases(path: Path, folder: Path, members: Members, codebook: Codebook) ->
     """
     paths = {name: [_find(folder, members, name, fold, "infer_t4") for fold in members.folds] for name in members.names}
     reference = paths[members.names[0]][0]
-    columns = [(column, pa.float32()) for column in codebook.columns]
-    schema = pa.schema([("model", pa.string()), ("uid", pa.string()), *columns])
+    schema = _schema(codebook)
     with replaced(path) as partial, pq.ParquetWriter(partial, schema) as writer:
         for name in sorted(members.names):
             cases = 0
@@ -105,16 +104,21 @@ def read(path: Path, members: Members, codebook: Codebook) -> dict[str, pd.DataF
     """Read what `new_cases` wrote: model -> predictions table.
 
     Raises:
-        PredictionsError: the file is missing, or holds other models than `members`.
+        PredictionsError: the file is missing or unreadable, or holds other models than `members`.
     """
     if not path.is_file():
         raise PredictionsError(f"{path} is missing; run `dvc repro infer_t4`, or pull it: `dvc pull infer_t4`")
     try:
-        frame = pd.read_parquet(path)
-        groups = frame.groupby("model")
-    except (OSError, KeyError, pa.ArrowException):  # without its message, which may quote the file
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException):
         raise PredictionsError(f"{path} cannot be read as Parquet; run `dvc repro infer_t4`") from None
-    tables = {str(name): rows.drop(columns="model").set_index("uid") for name, rows in groups}
+    try:
+        frame = table.cast(_schema(codebook)).to_pandas()
+    except (ValueError, pa.ArrowException):
+        raise PredictionsError(f"{path} holds other columns than predictions; run `dvc repro infer_t4`") from None
+    if frame[["model", "uid"]].isna().any(axis=None):
+        raise PredictionsError(f"{path} holds a row without model or uid; run `dvc repro infer_t4`")
+    tables = {str(name): rows.drop(columns="model").set_index("uid") for name, rows in frame.groupby("model")}
     if sorted(tables) != sorted(members.names):
         raise PredictionsError(f"{path} holds other models than params.yaml calls for; run `dvc repro infer_t4`")
     for name, table in tables.items():
@@ -129,6 +133,11 @@ def same_cases(expected: pd.Index, found: pd.Index, name: str, stage: str) -> No
             f"{name}: expected {len(expected)} cases, found {len(found)}, of which {len(found.intersection(expected))} "
             f"are expected ones; it was made from other data: run stage {stage} again"
         )
+
+
+def _schema(codebook: Codebook) -> pa.Schema:
+    columns = [(column, pa.float32()) for column in codebook.columns]
+    return pa.schema([("model", pa.string()), ("uid", pa.string()), *columns])
 
 
 def _means(reference: Path, paths: list[Path], codebook: Codebook, stage: str) -> Iterator[pd.DataFrame]:

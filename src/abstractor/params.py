@@ -13,6 +13,9 @@ from abstractor.files import read_yaml
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 
+_MOST = 10
+"""Problems of a section that a message lists; who mends ten sees the next ten."""
+
 
 class ParamsError(UserError):
     """params.yaml holds an unknown key or a value out of range."""
@@ -37,6 +40,8 @@ class Params:
             content = read_yaml(path)
         except FileNotFoundError:
             raise ParamsError(f"{path} is missing; run from the folder that holds it") from None
+        except OSError as error:
+            raise ParamsError(f"{path} cannot be read ({type(error).__name__})") from None
         except ValueError as error:
             raise ParamsError(f"{error}; see the comments in {path} of a fresh clone") from None
         if not isinstance(content, dict):
@@ -46,7 +51,7 @@ class Params:
         known = _sections_read(pipeline)
         for key in content:
             if key not in known:
-                raise ParamsError(f"{path}: unknown key {key!r}, which no stage reads{_closest(str(key), known)}")
+                raise ParamsError(f"{path}: unknown key {_short(key)}, which no stage reads{_closest(str(key), known)}")
 
     def get(self, key: str, kind: Any) -> Any:
         """The value at a dotted `key`, checked against `kind` (a `Strict` class or any annotated type).
@@ -64,7 +69,9 @@ class Params:
         try:
             return TypeAdapter(kind).validate_python(value, strict=True)
         except ValidationError as error:
-            raise ParamsError("\n".join(self._problem(key, kind, detail) for detail in error.errors())) from None
+            raise ParamsError(
+                "\n".join(self._problem(key, kind, detail) for detail in error.errors()[:_MOST])
+            ) from None
 
     def _problem(self, key: str, kind: Any, detail: Any) -> str:
         where = ".".join([key, *map(str, detail["loc"])])
@@ -73,21 +80,25 @@ class Params:
             return f"{self.path}: unknown key {where}{_closest(str(detail['loc'][-1]), known)}"
         if detail["type"] == "missing":
             return f"{self.path}: {where} is missing"
-        return f"{self.path}: {where}: {detail['msg'][0].lower()}{detail['msg'][1:]}, found {detail['input']!r}"
+        return f"{self.path}: {where}: {detail['msg'][0].lower()}{detail['msg'][1:]}, found {_short(detail['input'])}"
 
 
 def _sections_read(pipeline: Path) -> set[str]:
     """Top-level names of params.yaml that a pipeline file reads, in `${...}` or under `params:`."""
     try:
         text = pipeline.read_text(encoding="utf-8")
-        stages = read_yaml(pipeline)["stages"].values()
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        bodies = [stage.get("do", stage) for stage in read_yaml(pipeline)["stages"].values()]
+        listed = {str(entry).split(".")[0] for body in bodies for entry in body.get("params", [])}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ParamsError(f"{pipeline} cannot be read ({type(error).__name__}); restore it from git") from None
-    names = set(re.findall(r"\$\{([a-z][a-z0-9_]*)", text)) - {"item", "key"}
-    bodies = [stage.get("do", stage) for stage in stages]
-    return names | {str(entry).split(".")[0] for body in bodies for entry in body.get("params", [])}
+    return listed | set(re.findall(r"\$\{([a-z][a-z0-9_]*)", text)) - {"item", "key"}
 
 
 def _closest(name: str, choices: Any) -> str:
     near = difflib.get_close_matches(name, list(map(str, choices)), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:80]}.. ({len(text)} characters)"

@@ -46,6 +46,8 @@ def check(codebook: Codebook, frame: pd.DataFrame, name: str) -> None:
         raise PredictionsError(
             f"{name}: expected the columns of codebook {codebook.dataset}, found others; run its stage again"
         )
+    if frame.index.hasnans:
+        raise PredictionsError(f"{name}: a row has no uid; run its stage again")
     if not frame.index.is_unique:
         raise PredictionsError(f"{name}: {int(frame.index.duplicated().sum())} uids stand twice")
     values = frame.to_numpy()
@@ -102,10 +104,7 @@ def read(path: Path, codebook: Codebook) -> pd.DataFrame:
     Raises:
         PredictionsError: the file is missing, unreadable or does not fit the codebook.
     """
-    frame = _columns(path)
-    if "uid" not in frame:
-        raise _broken(path)
-    frame = frame.set_index("uid").sort_index()
+    frame = _columns(path).set_index("uid").sort_index()
     check(codebook, frame, str(path))
     return frame
 
@@ -140,9 +139,13 @@ def _opened(path: Path) -> pq.ParquetFile:
     if not path.is_file():
         raise PredictionsError(f"{path} is missing; run the stage that makes it, or pull it: `dvc pull {path}`")
     try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowException):
+        file = pq.ParquetFile(path)
+        texts = file.schema_arrow.field("uid").type in (pa.string(), pa.large_string())
+    except (OSError, KeyError, UnicodeDecodeError, pa.ArrowException):
         raise _broken(path) from None
+    if not texts:
+        raise _broken(path)
+    return file
 
 
 def _broken(path: Path) -> PredictionsError:

@@ -28,6 +28,15 @@ CaseCount = Annotated[int, Field(ge=1)] | None
 _SHORT_NUMBER = re.compile(r"[+-]?[0-9]{1,4}(\.[0-9]{1,4})?")
 """A longer number may be somebody's; it is not quoted."""
 
+_LONGEST_UID = 100
+"""Characters. Predictions and submissions hold uids and travel, so a narrative that stands in their column must not."""
+
+_FORMULA = re.compile(r"[=+@-](?![0-9]+(\.[0-9]+)?$)")
+"""How a cell begins that a spreadsheet computes; a number with its sign is none."""
+
+_RUN_OF_MARKS = re.compile(r"[^\w\s\x00-\u02ff]{31,}")
+"""Where more than 30 combining marks may follow each other: a fast look before a slow one."""
+
 
 class Coded(NamedTuple):
     """Cases with their labels."""
@@ -120,7 +129,8 @@ def _features(path: Path, codebook: Codebook) -> pd.DataFrame:
     """As `read_features`, in the order of the file."""
     columns = read_table(path, ["uid", *codebook.narratives], others=True).columns
     uids = _uids(path, columns["uid"])
-    frame = pd.DataFrame({name: _texts(columns[name]) for name in codebook.narratives}, index=uids, dtype="str")
+    texts = {name: _texts(path, name, columns[name]) for name in codebook.narratives}
+    frame = pd.DataFrame(texts, index=uids, dtype="str")
     empty = (frame == "").all(axis=1).to_numpy()
     if empty.any():
         raise CorpusError(
@@ -130,9 +140,20 @@ def _features(path: Path, codebook: Codebook) -> pd.DataFrame:
     return frame
 
 
-def _texts(column: Sequence[str]) -> list[str]:
+def _texts(path: Path, name: str, column: Sequence[str]) -> list[str]:
+    for row, text in enumerate(column, 1):
+        if not text.isascii() and _overloaded(text):
+            raise CorpusError(
+                f"{path}, row {row}, column {name}: more than 30 combining marks in a row, which no script has; "
+                f"export the file again"
+            )
     lines = (text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text for text in column)
     return [unicodedata.normalize("NFC", text).strip() for text in lines]
+
+
+def _overloaded(text: str) -> bool:
+    """Whether putting the marks of a character in order, as NFC does, would take the square of their number."""
+    return any(sum(map(bool, map(unicodedata.combining, run))) > 30 for run in _RUN_OF_MARKS.findall(text))
 
 
 def _uids(path: Path, column: Sequence[str]) -> pd.Index:
@@ -142,6 +163,16 @@ def _uids(path: Path, column: Sequence[str]) -> pd.Index:
             raise CorpusError(f"{path}, row {row}: the uid is empty; give every case its own")
         if not uid.isprintable():
             raise CorpusError(f"{path}, row {row}: the uid holds an unprintable character; remove it")
+        if len(uid) > _LONGEST_UID:
+            raise CorpusError(
+                f"{path}, row {row}: expected a uid of {_LONGEST_UID} characters at most, found {len(uid)}; "
+                f"is it a narrative?"
+            )
+        if _FORMULA.match(uid):
+            raise CorpusError(
+                f"{path}, row {row}: the uid begins with =, +, - or @, so a spreadsheet would compute it wherever "
+                f"results are opened; give the case another uid"
+            )
     index = pd.Index(uids, name="uid", dtype="str")
     repeated = index.duplicated()
     if repeated.any():

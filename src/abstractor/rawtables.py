@@ -45,8 +45,9 @@ def read_table(path: Path, names: Sequence[str], *, others: bool) -> RawTable:
 
 
 def _check_header(path: Path, header: list[str], names: Sequence[str], others: bool) -> None:
+    places: dict[str, int] = {}
     for number, name in enumerate(header, 1):
-        first = header.index(name) + 1
+        first = places.setdefault(name, number)
         if first < number and (name in names or not others):
             column = f"column {name}" if name in names else "a column"
             raise CorpusError(f"{path}: {column} stands twice (columns {first} and {number}); remove one")
@@ -122,7 +123,7 @@ def _read_parquet(path: Path, names: Sequence[str], others: bool) -> RawTable:
     try:
         file = ParquetFile(path)
         header = [str(name) for name in file.schema_arrow.names]
-    except (ArrowException, OSError):
+    except (ArrowException, OSError, UnicodeDecodeError):
         raise CorpusError(f"{path} cannot be read as Parquet; export it again") from None
     _check_header(path, header, names, others)
     if not file.metadata.num_rows:

@@ -75,6 +75,8 @@ def values(count: int) -> str:
         (HEAD + BINARY + BINARY, ["Note", "2 times"]),
         (HEAD + BINARY.replace("Note", "Police"), ["Police", "2 times"]),
         (HEAD + BINARY.replace("Note", "uid"), ["uid", "reserved"]),
+        (HEAD + BINARY.replace("Note", "system"), ["system", "reserved"]),
+        (HEAD + PLACE.replace("1: street", "03: street"), ["line 5", "03 stands twice"]),
         (HEAD + values(1), ["variable Place", "only one value"]),
         (HEAD + BINARY.replace("share: 0.3", "values: {1: a}"), ["variable Note", "only one value"]),
         (
@@ -113,6 +115,11 @@ def test_refuses(tmp_path: Path, text: str, parts: list[str]) -> None:
 
 def test_accepts_26_codes(tmp_path: Path) -> None:
     assert len(load(tmp_path, HEAD + values(26)).variables[0].codes) == 26
+
+
+def test_refuses_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(CodebookError, match=r"cannot be read \(IsADirectoryError\)"):
+        codebook.load(tmp_path)
 
 
 def test_refuses_a_missing_file(tmp_path: Path) -> None:

@@ -62,6 +62,9 @@ def test_knows_what_the_pipeline_reads(tmp_path: Path, name: str) -> None:
         ("seed: 3.0", "seed", int, ["seed", "found 3.0"]),
         ("seed: yes", "seed", int, ["seed", "found True"]),
         ("- seed", "seed", int, ["found list"]),
+        ("seed: " + "a" * 9000, "seed", int, ["found 'aaa", "(9002 characters)"]),
+        ("section: {rate: .nan}", "section", Section, ["section.rate", "found nan"]),
+        ("section: {rate: .inf}", "section", Section, ["section.rate", "found inf"]),
         ("seed: 1\nseed: 2", "seed", int, ["line 2", "seed stands twice"]),
     ],
 )
@@ -76,6 +79,28 @@ def test_refuses(tmp_path: Path, text: str, key: str, kind: Any, parts: list[str
 def test_refuses_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="run from the folder"):
         Params(tmp_path / "params.yaml", tmp_path / "dvc.yaml")
+
+
+def test_a_message_is_short_however_much_is_wrong(tmp_path: Path) -> None:
+    wrong = ", ".join(f"x{number}: 1" for number in range(2_000))
+    with pytest.raises(ParamsError) as caught:
+        params(tmp_path, f"section: {{{wrong}}}").get("section", Section)
+
+    assert str(caught.value).count("\n") == 9
+
+
+@pytest.mark.parametrize("text", ["stages: {one: 1}", "stages: []", "stages: {one: {params: 1}}", "[", "stages: 1"])
+def test_refuses_a_broken_pipeline(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    (tmp_path / "dvc.yaml").write_text(text)
+
+    with pytest.raises(ParamsError, match="restore it from git"):
+        Params(tmp_path / "params.yaml", tmp_path / "dvc.yaml")
+
+
+def test_refuses_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"cannot be read \(IsADirectoryError\)"):
+        Params(tmp_path, tmp_path / "dvc.yaml")
 
 
 def test_refuses_a_missing_pipeline(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """dvc.yaml against the scripts that it runs: what a stage says it reads is what it reads."""
 
 import ast
+import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from push import TrustedRemote
+from pydantic import TypeAdapter, ValidationError
 
 from abstractor.ar.params import ArModel
 from abstractor.backbones import Backbone
@@ -17,7 +19,7 @@ from abstractor.disclosure import SmallestCount
 from abstractor.ensemble.blend import EnsembleParams
 from abstractor.files import read_yaml
 from abstractor.members import read as read_members
-from abstractor.params import Params
+from abstractor.params import Params, Strict
 from abstractor.runs import Inference, Machine
 from abstractor.sc.params import ScModel
 from abstractor.writing.params import MakeCases, Rewrite, Writer
@@ -117,6 +119,30 @@ def test_every_parameter_binds_to_its_type() -> None:
     params.get("smallest_count", SmallestCount)
     params.get("trusted_remote", TrustedRemote)
     assert set(params.get("correcting", list[int])) <= {*members.folds}
+
+
+def test_no_number_may_be_infinite_or_not_a_number() -> None:
+    kinds, checked, open_to = [Strict], set(), set()
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        for name, field in kind.model_fields.items():
+            if "float" in str(field.annotation):
+                checked.add(f"{kind.__name__}.{name}")
+                adapter = TypeAdapter(Annotated[field.annotation, field])
+                open_to |= {
+                    (f"{kind.__name__}.{name}", value) for value in (math.nan, math.inf) if fits(adapter, value)
+                }
+    assert not open_to
+    assert {"ArModel.clip", "ScModel.clip", "Inference.memory_gb", "Writer.top_p"} <= checked
+
+
+def fits(adapter: TypeAdapter[Any], value: float) -> bool:
+    try:
+        adapter.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def modules_used(script: Path) -> set[Path]:

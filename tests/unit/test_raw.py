@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,14 @@ def test_reads_features(book: Codebook, put: Callable[..., Path]) -> None:
         ("NA", "NA"),
         ("0012", "0012"),
         ("x" * 200_000, "x" * 200_000),
+        ("word " * 200_000 + "end", "word " * 200_000 + "end"),
+        ("=1+1", "=1+1"),
+        ("@SUM(A1)", "@SUM(A1)"),
+        ("a\x07\x1b[31mb", "a\x07\x1b[31mb"),
+        ("\u0633\u0644\u0627\u0645 \u202eabc\u202c", "\u0633\u0644\u0627\u0645 \u202eabc\u202c"),
+        ("\U0001f9d1\u200d\U0001f9d2 \U0001f1fa\U0001f1f8", "\U0001f9d1\u200d\U0001f9d2 \U0001f1fa\U0001f1f8"),
+        ("e" + "\u0327\u0301" * 15, "\u0229" + "\u0327" * 14 + "\u0301" * 15),
+        ("\u2014" * 5_000, "\u2014" * 5_000),
     ],
 )
 def test_keeps_narratives(book: Codebook, put: Callable[..., Path], cell: str, text: str) -> None:
@@ -84,6 +93,30 @@ def test_reads_variants_alike(book: Codebook, put: Callable[..., Path], content:
     found = raw.read_features(put(content), book)
 
     pd.testing.assert_frame_equal(found, raw.read_features(put(FEATURES), book))
+
+
+@pytest.mark.parametrize("uid", ["-12", "+3", "-0.5", "a=b", "0012", "caf\u00e9", "x" * 100])
+def test_keeps_uids_that_no_spreadsheet_computes(book: Codebook, put: Callable[..., Path], uid: str) -> None:
+    assert raw.read_features(put(f"uid,Police,Coroner\n{uid},x,\n"), book).index.tolist() == [uid]
+
+
+def test_tens_of_thousands_of_columns_are_read_at_once(book: Codebook, put: Callable[..., Path]) -> None:
+    others = [f"c{number}" for number in range(50_000)]
+    lines = [["uid", *others, "Police", "Coroner"], ["a", *["x"] * len(others), MARKER, ""]]
+    before = perf_counter()
+    found = raw.read_features(put("".join(",".join(line) + "\n" for line in lines)), book)
+
+    assert found.loc["a"].tolist() == [MARKER, ""]
+    assert perf_counter() - before < 5, "as long as the square of the columns"
+
+
+def test_refuses_parquet_whose_names_are_no_text(tmp_path: Path, book: Codebook) -> None:
+    path = tmp_path / "f.parquet"
+    pq.write_table(pa.table({"uid": ["a"], "Police": ["x"], "Coroner": ["y"], "zzzz": [1]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"zzzz", b"\xff\xff\xff\xff"))
+
+    with pytest.raises(UserError, match="cannot be read as Parquet"):
+        raw.read_features(path, book)
 
 
 def test_reads_labels(book: Codebook, put: Callable[..., Path]) -> None:
@@ -155,6 +188,14 @@ BAD_FEATURES = {
     "unclosed quote": (FEATURES + f'c,"{MARKER},\nd,x,y\n', ["row 3", "quote is not closed"]),
     "quote within": (FEATURES + f'c,"a "{MARKER}" b",\n', ["row 3", "not doubled"]),
     "unclosed quote in the header": (f'uid,"Police,Coroner\na,{MARKER},\n', ["header", "quote is not closed"]),
+    "a uid that a spreadsheet computes": (FEATURES + f"=1+1,{MARKER},\n", ["row 3", "begins with =, +, - or @"]),
+    "a sign before a word": (FEATURES + f"-x,{MARKER},\n", ["row 3", "begins with =, +, - or @"]),
+    "a narrative as uid": (FEATURES + f"{f'{MARKER} ' * 9}end,x,\n", ["row 3", "100 characters", "found 102"]),
+    "marks without end": (
+        FEATURES + "c,e" + "\u0301\u0323" * 200_000 + f"{MARKER},\n",
+        ["row 3, column Police", "more than 30 combining marks"],
+    ),
+    "half a character": (FEATURES.encode() + b"c,\xed\xa0\x80,\n", ["line 4", "not UTF-8"]),
     "NUL": (FEATURES + f"c,{MARKER}\0,\n", ["line 4", "NUL"]),
 }
 

@@ -70,9 +70,9 @@ class ArModel(Strict):
     """Peak learning rate."""
     warmup: Share
     """Share of the steps over which the learning rate rises from 0."""
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Decoupled weight decay."""
-    clip: Annotated[float, Field(gt=0)]
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Largest norm of the gradient."""
     ema: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the moving average of the weights, which is validated and kept; 0: the weights themselves."""
@@ -80,7 +80,7 @@ class ArModel(Strict):
     """Share of the steps before which nothing drops out (arXiv 2303.01500); 0: dropout from the start."""
     early_stopping: Annotated[int, Field(ge=0)]
     """Epochs without a better validation loss before training ends; 0: never."""
-    rdrop: Annotated[float, Field(ge=0)] = 0.0
+    rdrop: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Weight of the divergence between two passes with different dropout (arXiv 2106.14448); 0: one pass."""
     loss: Literal["answers", "vocabulary"] = "answers"
     """Cross entropy over the answer tokens of a question, or over the whole vocabulary."""

@@ -166,7 +166,9 @@ def rows(tokenizer: Any, texts: Iterable[str], max_tokens: int) -> datasets.Data
     made = []
     for text in filter(None, texts):
         # Special tokens written in a narrative are split into plain ones: a report must not mask its own words.
-        tokens = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        # Tokenizers that list them among their pieces (Unigram) find them all the same, so these are dropped.
+        found = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        tokens = [token for token in found if token not in special or token == tokenizer.unk_token_id]
         for part in np.array_split(tokens, max(1, math.ceil(len(tokens) / room))):
             if not special.issuperset(part.tolist()):
                 made.append([*before, *part.tolist(), *after])

@@ -55,7 +55,8 @@ class RowBuilder:
             narratives: tokens of each narrative, in the codebook's order.
             swapped: last narrative first.
         """
-        present = [number for number, tokens in enumerate(narratives) if tokens]
+        # Control characters alone make no token; a case needs a row all the same.
+        present = [number for number, tokens in enumerate(narratives) if tokens] or [0]
         groups = [[n] for n in present] if self.form == "apart" else [present[::-1] if swapped else present]
         return [self._row(narratives, group) for group in groups]
 
@@ -80,8 +81,7 @@ def plain_tokens(tokenizer: Any, texts: list[str]) -> list[list[int]]:
     A special token that a text spells out is split into plain ones. Tokenizers that list them among their pieces
     (Unigram: XLM-RoBERTa, DeBERTa-v2) find them all the same, so these are dropped.
     """
-    special = {getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "cls", "sep", "mask")}
-    special -= {tokenizer.unk_token_id}
+    special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
     encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     return [[token for token in tokens if token not in special] for tokens in encoded]
 

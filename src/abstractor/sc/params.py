@@ -85,7 +85,7 @@ class ScModel(Strict):
     """Share of all steps in which the rate rises."""
     weight_decay: Share
     """AdamW's decay of matrices."""
-    clip: Annotated[float, Field(gt=0)]
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Largest norm of a step's gradient."""
     ema: Part
     """Decay of the moving average of the weights, which is validated and kept; 0: the weights themselves."""

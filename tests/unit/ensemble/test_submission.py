@@ -45,18 +45,28 @@ def test_a_format_that_lacks_a_case_or_a_variable_is_refused(
         submission.arranged(decisions, CODEBOOK, layout)
 
 
-def test_a_submission_with_another_cell_is_refused_unquoted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cell", ["left a note", "2", "-1", "1.0", "1_0", "\u0661", "9" * 5000, ""])
+def test_a_submission_with_another_cell_is_refused_unquoted(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "s.csv"
-    path.write_text("uid,Note,Place\na,left a note,1\n", encoding="utf-8")
-    with pytest.raises(submission.SubmissionError, match="whole numbers") as caught:
+    path.write_text(f"uid,Note,Place\na,{cell},1\n", encoding="utf-8")
+    with pytest.raises(submission.SubmissionError, match="Note: expected codes of the codebook, found other") as caught:
         submission.read(path, CODEBOOK)
     assert "left a note" not in str(caught.value)
+
+
+def test_a_uid_that_stands_twice_is_refused(decisions: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("uid,Note,Place\na,1,1\nb,1,1\nc,1,1\na,1,1\n", encoding="utf-8")
+    with pytest.raises(submission.SubmissionError, match="1 uids stand twice"):
+        submission.read(path, CODEBOOK)
+    with pytest.raises(submission.SubmissionError, match="1 uids stand twice"):
+        submission.arranged(decisions, CODEBOOK, path)
 
 
 def test_systems_come_back_as_written(decisions: pd.DataFrame, tmp_path: Path) -> None:
     path = tmp_path / "decisions.parquet"
     submission.write_systems(path, {"z_model": decisions, "ensemble": 1 - decisions.clip(upper=1)})
-    found = submission.read_systems(path)
+    found = submission.read_systems(path, CODEBOOK)
     assert list(found) == ["z_model", "ensemble"]
     pd.testing.assert_frame_equal(found["z_model"], decisions)
     assert list(pd.read_parquet(path).columns) == ["system", "uid", "Note", "Place"]
@@ -64,4 +74,22 @@ def test_systems_come_back_as_written(decisions: pd.DataFrame, tmp_path: Path) -
 
 def test_missing_decisions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(submission.SubmissionError, match="dvc repro ensemble"):
-        submission.read_systems(tmp_path / "decisions.parquet")
+        submission.read_systems(tmp_path / "decisions.parquet", CODEBOOK)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        None,
+        {"system": ["one"], "uid": ["a"], "Note": [1]},
+        {"system": ["one"], "uid": [["a"]], "Note": [1], "Place": [1]},
+        {"system": ["one"], "uid": ["a"], "Note": [0.5], "Place": [1]},
+        {"system": ["one"], "uid": ["a"], "Note": [1], "Place": [70_000]},
+        {"system": ["one"], "uid": [None], "Note": [1], "Place": [1]},
+    ],
+)
+def test_a_file_that_holds_no_decisions_is_refused(tmp_path: Path, table: dict[str, list[object]] | None) -> None:
+    path = tmp_path / "decisions.parquet"
+    path.write_bytes(b"PAR1 no more PAR1") if table is None else pd.DataFrame(table).to_parquet(path)
+    with pytest.raises(submission.SubmissionError, match=r"holds no decisions|empty cells"):
+        submission.read_systems(path, CODEBOOK)

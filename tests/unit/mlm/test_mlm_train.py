@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import strategies
 import torch
 import yaml
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -149,6 +150,17 @@ def test_special_tokens_written_in_a_narrative_stay_text(project: Path) -> None:
     made = rows(start("tiny", 0).tokenizer, ["a [SEP] b [MASK] c", "[MASK]"], 32)
     # The toy vocabulary knows no brackets: plain, but unknown; the second narrative has nothing to guess.
     assert made["input_ids"][:] == [[2, 5, 1, 1, 1, 6, 1, 1, 1, 7, 3]]
+
+
+def test_no_narrative_changes_the_structure_of_its_rows(project: Path) -> None:
+    tokenizer = start("tiny", 0).tokenizer
+    special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+
+    def check(text: str) -> None:
+        for row in rows(tokenizer, [f"a {text}"], 64)["input_ids"]:
+            assert [token for token in row if token in special] == [row[0], row[-1]] == [2, 3]
+
+    strategies.run(strategies.reports([*tokenizer.all_special_tokens, "</s>", "<mask>"]), check, 60)
 
 
 def test_no_known_token_at_all_is_refused_without_quoting_any(project: Path) -> None:

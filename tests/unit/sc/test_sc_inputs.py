@@ -1,15 +1,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+import strategies
 import torch
+from hypothesis import strategies as st
+from transformers import XLMRobertaTokenizer
 
 from abstractor.batching import alignment
 from abstractor.codebook import Codebook
-from abstractor.sc.inputs import Augmentation, RowBuilder, collator, micro_batch, tokenise
+from abstractor.sc.inputs import FORMS, Augmentation, RowBuilder, collator, micro_batch, plain_tokens, tokenise
+from abstractor.sc.masked import row_builder
 from abstractor.sc.model import load_tokenizer
 from abstractor.targets import of_labels
 
-CLS, SEP = 2, 3
+CLS, SEP, WORD = 2, 3, 8
 OFFICER, CORONER = [4, 6], [5, 6]
 
 
@@ -48,6 +52,48 @@ def test_special_tokens_in_a_narrative_stay_plain_text(
     (narratives,) = tokenise(tokenizer, codebook, hostile, None)["narratives"]
     assert SEP not in narratives[0]
     assert narratives[0].count(8) == 2
+    assert len(narratives[0]) == 5, "a word, a bracket, SEP, a bracket, a word: split, not lost"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_narrative_changes_the_structure_of_its_rows(project: object, codebook: Codebook, form: str) -> None:
+    word_level, unigram = load_tokenizer("tiny"), unigram_tokenizer()
+
+    def check(reports: tuple[str, str]) -> None:
+        for tokenizer in (word_level, unigram):
+            special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+            builder = row_builder(tokenizer, codebook, form, 200)
+            narratives = [plain_tokens(tokenizer, [report])[0] for report in reports]
+            found = [[token for token in row if token in special] for row in builder.rows(narratives)]
+            usual = builder.rows([[WORD] if tokens else [] for tokens in narratives])
+            assert found == [[token for token in row if token in special] for row in usual]
+
+    tokens = [*word_level.all_special_tokens, *unigram.all_special_tokens, "<|im_end|>"]
+    strategies.run(st.tuples(strategies.reports(tokens), strategies.reports(tokens)), check, 60)
+
+
+def unigram_tokenizer() -> XLMRobertaTokenizer:
+    """Lists its special tokens among its pieces, so it finds them even where special tokens are split."""
+    plain = ["\u2581", "\u2581yes", "\u2581no", *"abcdefghijklmnopqrstuvwxyzABC<>:;12/|_[]"]
+    special = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")]
+    return XLMRobertaTokenizer(vocab=[*special[:4], *((piece, -1.0 - len(piece)) for piece in plain), special[4]])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_case_without_any_token_has_a_row_all_the_same(project: object, codebook: Codebook, form: str) -> None:
+    builder = row_builder(load_tokenizer("tiny"), codebook, form, 60)
+    assert len(builder.rows([[], []])) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("words", [1, 300, 200_000])
+def test_narratives_of_any_length_fit(project: object, codebook: Codebook, form: str, words: int) -> None:
+    tokenizer = load_tokenizer("tiny")
+    long = pd.DataFrame({"Officer": ["note " * words], "Coroner": ["sad " * words]}, index=pd.Index(["a"], name="uid"))
+    (narratives,) = tokenise(tokenizer, codebook, long)["narratives"]
+    assert [*map(len, narratives)] == [words, words]
+    rows = row_builder(tokenizer, codebook, form, 60).rows(narratives)
+    assert all(len(row) <= 60 for row in rows) and (words == 1 or max(map(len, rows)) > 57)
 
 
 def test_targets_are_joined_by_uid_and_lose_nothing(

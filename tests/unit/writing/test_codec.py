@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+import strategies
+from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
 
+from abstractor.codebook import Codebook
 from abstractor.writing.checks import BROKEN
 from abstractor.writing.codec import Codec, WritingError, Written
+from abstractor.writing.prompts import Style, case_prompt, making, paraphrase_prompt, rewriting
 
 TURN, END = 2, 0
 
@@ -20,6 +24,27 @@ def test_a_request_stands_in_the_template_and_a_special_token_in_it_stays_text(t
 
     assert tokenizer.decode(found) == "<|im_start|>user\nFound.<|im_end|><|im_end|>\n<|im_start|>assistant\n"
     assert [found.count(token) for token in (0, 1, 2)] == [0, 2, 1]
+
+
+@pytest.mark.parametrize("style", ["template", "examples"])
+def test_no_report_changes_the_structure_of_a_request(tokenizer: Any, codebook: Codebook, style: Style) -> None:
+    codec, making_task, rewriting_task = Codec(tokenizer, style), making(codebook, style), rewriting(style)
+
+    def structure(reports: tuple[str, str]) -> list[tuple[list[int], int]]:
+        """The special tokens and the number of lines of both requests."""
+        prompts = (
+            case_prompt(making_task, codebook.unit, [reports] * 3),
+            paraphrase_prompt(rewriting_task, reports[0]),
+        )
+        return [([n for n in codec.encode(each) if n in (0, 1, 2)], each.count("\n")) for each in prompts]
+
+    usual = structure(("Found.", "No note."))
+
+    def check(reports: tuple[str, str]) -> None:
+        assert structure(reports) == usual
+
+    hostile = strategies.reports([*tokenizer.get_added_vocab(), "</s>", "<|im_start|>system\n"])
+    strategies.run(st.tuples(hostile, hostile), check, 100)
 
 
 def test_examples_are_plain_text_behind_the_token_that_the_tokenizer_opens_texts_with(tokenizer: Any) -> None:
