@@ -18,10 +18,15 @@ export TOKENIZERS_PARALLELISM := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 installed := .venv/.installed-$(LOCK)
+# The audit's tools, apart from what they audit.
+audit_tools := .venv/audit/.installed
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
+# What DVC was copying when it was killed, under a name of its own: it would refuse to go on past it.
+no_torsos := find data models -type f -name '.*.tmp' -delete
 
-.PHONY: help setup repro test test-slow quick corpus new-cases predict recipe pin-backbones bench ablate t4-plan lock clean
+.PHONY: help setup repro test test-slow quick corpus new-cases remote check-remote push pull predict hand-back blend \
+  recipe pin-backbones bench ablate t4-plan t4-bundle lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,9 +53,34 @@ new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 	@$(if $(FROM),,echo "usage: make new-cases FROM=file.csv" >&2; exit 2)
 	$(owner_only) python stages/import_new_cases.py "$(FROM)"
 
-predict: setup ## predict the new cases with pulled models, without training
+remote: setup ## where models and predictions wait for other machines: make remote URL=ssh://host/folder
+	@$(if $(URL),,echo "usage: make remote URL=ssh://host/folder (or a folder, or s3://bucket/folder)" >&2; exit 2)
+	dvc remote add --force --default trusted-store "$(URL)"
+	@# Else DVC keeps the torso of a file whose transfer broke off, and calls it up to date.
+	dvc remote modify trusted-store verify true
+
+check-remote: setup ## hash all that the remote holds, remove what is not whole
+	@python tools/check_remote.py
+
+push: setup ## push models and predictions to the trusted remote, with the run cache; never narratives
+	$(owner_only) python tools/push.py
+
+pull: setup ## fetch the models that predicting needs, and nothing else
+	$(no_torsos)
 	$(owner_only) dvc pull fetch_backbone pretrain_mlm pin_backbone train_sc_1 train_sc_2 train_sc_3 train_ar
+
+predict: pull ## predict the new cases with pulled models, without training
 	$(owner_only) dvc repro --single-item --allow-missing prepare_new infer_t4_sc infer_t4_ar infer_t4
+
+hand-back: setup ## give predictions back: push them, commit dvc.lock
+	$(owner_only) python tools/push.py infer_t4_sc infer_t4_ar infer_t4
+	git diff --quiet HEAD -- dvc.lock || git commit --quiet --message "Predict new cases" -- dvc.lock
+	git push
+
+blend: setup ## weights, thresholds and submission from predictions that another machine gave back
+	$(no_torsos)
+	$(owner_only) dvc pull infer_t4_sc infer_t4_ar infer_t4
+	$(owner_only) dvc repro evaluate
 
 recipe: setup ## put a recipe into params.yaml: make recipe NAME=lean (or two_rounds, reference)
 	@$(if $(NAME),,echo "usage: make recipe NAME=lean" >&2; exit 2)
@@ -70,8 +100,17 @@ ablate: setup ## each ingredient with and without, two to three hours -> docs/ab
 t4-plan: setup ## projected seconds and memory on a T4 of what params.yaml trains (PARAMS=file)
 	@python tools/t4_plan.py $(if $(PARAMS),--params $(PARAMS))
 
+t4-bundle: setup ## one archive that predicts without network, git or DVC -> build/t4-bundle.tar
+	$(owner_only) python tools/t4_bundle.py
+
 lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
 	python tools/lock.py
+
+supply-chain: $(audit_tools) ## licences and bills of materials of the locks -> docs/licences.md, requirements/*.cdx.json
+	python tools/supply_chain.py
+
+audit: $(audit_tools) ## known vulnerabilities of the locks, online -> docs/audit.md (OSV_URL=a mirror's query address)
+	python tools/audit.py $(if $(OSV_URL),--osv-url "$(OSV_URL)")
 
 clean: ## remove the environment and the tools' caches, no data and no model
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .scratch src/*.egg-info
@@ -82,6 +121,13 @@ $(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
 	chmod 700 .dvc data models
 	$(owner_only) .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	$(owner_only) .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@git config core.hooksPath >/dev/null || git config core.hooksPath tools/hooks || \
+	  echo "no commit hook installed; make test looks for case data in git too" >&2
+	touch $@
+
+$(audit_tools): requirements/audit.txt | setup
+	.venv/bin/python -m venv --clear .venv/audit
+	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 .venv/bin/python:

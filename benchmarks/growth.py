@@ -87,8 +87,10 @@ def _write_classifier(folder: Path, book: Codebook) -> None:
     import torch
     from transformers import AutoTokenizer, BertConfig, BertModel
 
+    from abstractor.files import write_json
     from abstractor.pretrained import backbone_folder
     from abstractor.sc.model import Classifier, Reading, save
+    from abstractor.seal import pin
 
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(backbone_folder("minilm"), local_files_only=True)
@@ -101,6 +103,7 @@ def _write_classifier(folder: Path, book: Codebook) -> None:
     columns = list(book.columns)
     reading = Reading("minilm", adapter=False, form="concatenated", pooling="mean", max_tokens=512, columns=columns)
     save(Classifier(backbone, len(columns), "mean", 0.0), reading, folder / "models" / MODELS[0] / "0")
+    write_json(folder / "models" / MODELS[0] / "backbone.json", pin("minilm", folder / "models/backbones/minilm"))
 
 
 def lay_corpus(folder: Path, drawn: measure.Corpus, cases: int) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from abstractor import codebook, corpus, crossfit, files, folds, predictions
+from abstractor import codebook, corpus, crossfit, disclosure, files, folds, predictions
 from abstractor.errors import run_script
 from abstractor.params import Params
 from abstractor.raw import CorpusName
@@ -15,6 +15,7 @@ def main() -> None:
 
     params = Params()
     seed, settings = params.get("seed", Seed), params.get("baseline", BaselineParams)
+    smallest = params.get("smallest_count", disclosure.SmallestCount)
     book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
     prepared, target = Path("data/prepared"), Path("data/predictions/baseline")
     labels = corpus.read_prepared_labels(prepared / "labels.parquet", book)
@@ -29,7 +30,7 @@ def main() -> None:
     report = crossfit.report(book, predicted.oof, labels, seed)
     predictions.write(target / "oof.parquet", book, predicted.oof)
     predictions.write(target / "new.parquet", book, predicted.new)
-    files.write_json(Path("metrics/baseline.json"), report)
+    files.write_json(Path("metrics/baseline.json"), disclosure.scores(book, labels, report, smallest))
     print(f"baseline: mean F1 {report['f1']['mean']:.4f} over {len(book.variables)} variables, {report['cases']} cases")
 
 

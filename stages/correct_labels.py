@@ -7,7 +7,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from abstractor import codebook, corpus, files, folds
+from abstractor import codebook, corpus, disclosure, files, folds
 from abstractor.errors import run_script
 from abstractor.params import Params
 from abstractor.raw import CorpusName
@@ -26,6 +26,7 @@ def main() -> None:
 
     params = Params()
     settings, baseline = params.get("correct_labels", CorrectionParams), params.get("baseline", BaselineParams)
+    smallest = params.get("smallest_count", disclosure.SmallestCount)
     book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
     prepared, lessons = Path("data/prepared"), Path("data/lessons")
     assignment = folds.read(prepared / "folds.parquet")
@@ -42,7 +43,8 @@ def main() -> None:
         suspects = stack.enter_context(files.replaced(lessons / f"suspects/{fold}.parquet"))
         corpus.write_labels(corrected, book, found.labels)
         found.suspects.to_parquet(suspects, index=False)
-        files.write_json(Path(f"metrics/corrections/{fold}.json"), found.counts)
+        told = disclosure.counts({name: found.counts[name] for name in book.names}, smallest)
+        files.write_json(Path(f"metrics/corrections/{fold}.json"), told)
     total = found.counts["total"]
     print(f"labels outside fold {fold}: {total['suspect']} suspect, {total['corrected']} of them corrected")
 

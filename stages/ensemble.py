@@ -5,7 +5,7 @@ python stages/ensemble.py
 
 from pathlib import Path
 
-from abstractor import codebook, corpus, files, folds, gather, members, predictions, thresholds
+from abstractor import codebook, corpus, disclosure, files, folds, gather, members, predictions, thresholds
 from abstractor.ensemble import blend, report, submission
 from abstractor.errors import run_script
 from abstractor.params import Params
@@ -20,6 +20,7 @@ def main() -> None:
     params = Params()
     crew, seed, name = members.read(params), params.get("seed", Seed), params.get("corpus", CorpusName)
     settings = params.get("ensemble", blend.EnsembleParams)
+    smallest = params.get("smallest_count", disclosure.SmallestCount)
     book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
     labels = corpus.read_prepared_labels(PREPARED / "labels.parquet", book)
     oof = gather.out_of_fold(PREDICTED / "oof", crew, folds.read(PREPARED / "folds.parquet"), book)
@@ -40,14 +41,14 @@ def main() -> None:
     scored = report.crossfitted(book, oof, bar["oof"], labels, settings.prior, seed)
     table = report.score_table(book, labels, scored.decisions, settings.resamples, seed)
     pair = {system: scored.decisions[system] for system in (report.BASELINE, report.ENSEMBLE)}
-    f1 = report.f1_plot(book, labels, pair)
+    f1 = report.f1_plot(book, labels, pair, smallest)
     blended = {report.BASELINE: bar["oof"], report.ENSEMBLE: scored.blended}
-    reliability = report.reliability_plot(book, labels, blended)
+    reliability = report.reliability_plot(book, labels, blended, smallest)
 
-    files.write_json(Path("models/ensemble/blend.json"), {"weights": fitted.weights, "thresholds": cuts})
+    blend.write(blend.PATH, fitted, cuts)
     submission.write(PREDICTED / "submission.csv", asked)
     submission.write_systems(PREDICTED / "decisions.parquet", decisions)
-    files.write_json(METRICS / "ensemble.json", table)
+    files.write_json(METRICS / "ensemble.json", disclosure.scores(book, labels, table, smallest))
     report.write_plot(METRICS / "plots/f1.csv", f1)
     report.write_plot(METRICS / "plots/reliability.csv", reliability)
     print(report.lines(table))

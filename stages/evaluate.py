@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from abstractor import codebook, files, raw
+from abstractor import codebook, disclosure, files, raw
 from abstractor.corpus import NOT_CODED
 from abstractor.ensemble import blend, report, submission
 from abstractor.errors import run_script
@@ -18,6 +18,7 @@ def main() -> None:
     params = Params()
     name, seed = params.get("corpus", raw.CorpusName), params.get("seed", Seed)
     resamples = params.get("ensemble", blend.EnsembleParams).resamples
+    smallest = params.get("smallest_count", disclosure.SmallestCount)
     book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
     path = Path(f"data/raw/{name}/test_labels.csv")
     submitted = submission.read(PREDICTED / "submission.csv", book)
@@ -26,14 +27,14 @@ def main() -> None:
     listed = [uid.strip() for uid in read_table(path, ["uid"], others=True).columns["uid"]]
     submission.check_covered(path, listed, submitted.index)
     labels = raw.read_labels(path, book, listed).loc[submitted.index]
-    coded = labels.index[(labels != NOT_CODED).any(axis=1)]
-    if coded.empty:
+    labels = labels[(labels != NOT_CODED).any(axis=1)]
+    if labels.empty:
         files.write_json(METRICS, {"cases": 0})
         print(f"evaluate: no label in {path}, nothing to score")
         return
-    decisions = {system: decided.loc[coded] for system, decided in systems.items()}
-    table = report.score_table(book, labels.loc[coded], decisions, resamples, seed)
-    files.write_json(METRICS, table)
+    decisions = {system: decided.loc[labels.index] for system, decided in systems.items()}
+    table = report.score_table(book, labels, decisions, resamples, seed)
+    files.write_json(METRICS, disclosure.scores(book, labels, table, smallest))
     print(report.lines(table))
 
 

@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, predictions, runs
+    from abstractor import codebook, corpus, predictions, resume, runs
     from abstractor.params import Params
 
     params = Params()
@@ -22,15 +22,20 @@ def main() -> None:
 
     from abstractor.ar.params import ArModel
     from abstractor.ar.predict import driver
+    from abstractor.pretrained import check_backbone
 
     name, fold = arguments.model, str(arguments.fold)
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    cases = corpus.PreparedCases(Path("data/prepared/new_cases.parquet"), book)
-
     model_params = params.get(f"models.{name}", ArModel)
-    scorer = driver(model_params, book, Path("models") / name / fold, compute, infer.batch_tokens)
-    tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}")
-    predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
+    codes, new = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/new_cases.parquet")
+    book = codebook.load(codes)
+    cases = corpus.PreparedCases(new, book)
+    model, pin = Path("models") / name / fold, Path("models") / name / "backbone.json"
+
+    check_backbone(pin)
+    scorer = driver(model_params, book, model, compute, infer.batch_tokens)
+    with resume.kept(f"infer_t4/{name}/{fold}", infer, compute, codes, new, model, pin, model_params) as done:
+        tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}", done)
+        predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
 
 
 if __name__ == "__main__":

@@ -13,22 +13,27 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, predictions, runs
+    from abstractor import codebook, corpus, predictions, resume, runs
     from abstractor.params import Params
 
     params = Params()
     infer = params.get("infer", runs.Inference)
     compute = runs.prepare_machine(infer)
 
+    from abstractor.pretrained import check_backbone
     from abstractor.sc.predict import driver
 
     name, fold = arguments.model, str(arguments.fold)
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    cases = corpus.PreparedCases(Path("data/prepared/new_cases.parquet"), book)
+    codes, new = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/new_cases.parquet")
+    book = codebook.load(codes)
+    cases = corpus.PreparedCases(new, book)
+    model, pin = Path("models") / name / fold, Path("models") / name / "backbone.json"
 
-    scorer = driver(book, Path("models") / name / fold, compute, infer.batch_tokens)
-    tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}")
-    predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
+    check_backbone(pin)
+    scorer = driver(book, model, compute, infer.batch_tokens)
+    with resume.kept(f"infer_t4/{name}/{fold}", infer, compute, codes, new, model, pin) as done:
+        tables = scorer.predict(cases.parts(infer.chunk_cases), len(cases), f"{name}/{fold}", done)
+        predictions.write_parts(Path("data/predictions/new") / name / f"{fold}.parquet", book, tables)
 
 
 if __name__ == "__main__":

@@ -14,24 +14,29 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, folds, made, predictions, runs
+    from abstractor import codebook, folds, made, predictions, resume, runs
     from abstractor.params import Params
 
     params = Params()
     infer = params.get("infer", runs.Inference)
     compute = runs.prepare_machine(infer)
 
+    from abstractor.pretrained import check_backbone
     from abstractor.sc.predict import driver
 
     name, number, fold = arguments.model, str(arguments.round), arguments.fold
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    writers, assignment = params.get("making", made.Writers), folds.read(Path("data/prepared/folds.parquet"))
-    cases = made.visible(Path("data/lessons/cases"), book, writers, assignment, fold)
+    codes, shared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/folds.parquet")
+    book, writers, written = codebook.load(codes), params.get("making", made.Writers), Path("data/lessons/cases")
+    cases = made.visible(written, book, writers, folds.read(shared), fold)
+    model, pin = Path("models") / name / str(fold), Path("models") / name / "backbone.json"
 
-    scorer = driver(book, Path("models") / name / str(fold), compute, infer.batch_tokens)
+    check_backbone(pin)
+    scorer = driver(book, model, compute, infer.batch_tokens)
     parts = (cases[start : start + infer.chunk_cases] for start in range(0, len(cases), infer.chunk_cases))
     path = Path("data/predictions/made") / number / str(fold) / f"{name}.parquet"
-    predictions.write_parts(path, book, scorer.predict(parts, len(cases), f"{name}/{fold}"))
+    inputs = (infer, compute, codes, shared, written, writers, model, pin)
+    with resume.kept(f"made/{number}/{name}/{fold}", *inputs) as done:
+        predictions.write_parts(path, book, scorer.predict(parts, len(cases), f"{name}/{fold}", done))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, files, folds, made, runs
+    from abstractor import codebook, corpus, disclosure, files, folds, made, runs
     from abstractor.params import Params
 
     params = Params()
     compute = runs.prepare_machine(params.get("infer", runs.Inference))
 
+    from abstractor.pretrained import check_backbone
     from abstractor.writing import make, sources
     from abstractor.writing.params import MakeCases, Writer
     from abstractor.writing.scribe import scribe
@@ -32,10 +33,12 @@ def main() -> None:
 
     uids, writers = make.possible_sources(book, cases), params.get("making", list[str])
     plan = sources.share(fold, uids, writers, name, settings.cases, runs.derive_seed(seed, "sources", fold))
+    check_backbone(Path("models/writers") / f"{name}.json", writer.backbone)
     write = scribe(writer, name, compute, seed, "make_cases", fold)
     written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
     made.write(Path("data/lessons/cases") / name / f"{fold}.parquet", book, written.cases)
-    files.write_json(Path("metrics/made") / name / f"{fold}.json", written.counts)
+    told = disclosure.written(written.counts, params.get("smallest_count", disclosure.SmallestCount))
+    files.write_json(Path("metrics/made") / name / f"{fold}.json", told)
     print(f"{name}/{fold}: {written.counts['kept']} of {written.counts['asked']} cases made")
 
 

@@ -13,27 +13,35 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, crossfit, files, folds, predictions, runs
+    from abstractor import codebook, corpus, crossfit, disclosure, files, folds, predictions, resume, runs
     from abstractor.params import Params
 
     params = Params()
     infer = params.get("infer", runs.Inference)
     compute = runs.prepare_machine(infer)
 
+    from abstractor.pretrained import check_backbone
     from abstractor.sc.predict import driver
 
     name, fold = arguments.model, str(arguments.fold)
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    assignment = folds.read(Path("data/prepared/folds.parquet"))
+    codes, prepared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared")
+    book = codebook.load(codes)
+    assignment = folds.read(prepared / "folds.parquet")
     uids = assignment.index[assignment == arguments.fold]
-    cases = corpus.PreparedCases(Path("data/prepared/cases.parquet"), book)
-    labels = corpus.read_prepared_labels(Path("data/prepared/labels.parquet"), book).loc[uids]
+    cases = corpus.PreparedCases(prepared / "cases.parquet", book)
+    labels = corpus.read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
+    model, pin = Path("models") / name / fold, Path("models") / name / "backbone.json"
 
-    scorer = driver(book, Path("models") / name / fold, compute, infer.batch_tokens)
-    tables = scorer.predict(cases.parts(infer.chunk_cases, uids), len(uids), f"{name}/{fold}")
+    check_backbone(pin)
+    scorer = driver(book, model, compute, infer.batch_tokens)
     path = Path("data/predictions/oof") / name / f"{fold}.parquet"
-    predictions.write_parts(path, book, tables)
+    tables = (prepared / "cases.parquet", prepared / "folds.parquet")
+    inputs = (infer, compute, codes, *tables, model, pin)
+    with resume.kept(f"oof/{name}/{fold}", *inputs) as done:
+        parts = scorer.predict(cases.parts(infer.chunk_cases, uids), len(uids), f"{name}/{fold}", done)
+        predictions.write_parts(path, book, parts)
     report = crossfit.report(book, predictions.read(path, book), labels, params.get("seed", runs.Seed))
+    report = disclosure.scores(book, labels, report, params.get("smallest_count", disclosure.SmallestCount))
     files.write_json(Path("metrics/oof") / name / f"{fold}.json", report)
 
 

@@ -6,10 +6,10 @@ Training depends on models/MODEL/backbone.json, so that a new backbone retrains 
 import argparse
 from pathlib import Path
 
-from abstractor import backbones
 from abstractor.errors import run_script
 from abstractor.files import write_json
 from abstractor.params import Params
+from abstractor.seal import pin
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     model = parser.parse_args().model
 
     name = Params().get(f"models.{model}.backbone", str)
-    write_json(Path("models") / model / "backbone.json", backbones.pin(name, Path("models/backbones") / name))
+    write_json(Path("models") / model / "backbone.json", pin(name, Path("models/backbones") / name))
 
 
 if __name__ == "__main__":

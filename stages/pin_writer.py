@@ -6,10 +6,10 @@ Writing depends on models/writers/WRITER.json, so that a new backbone rewrites o
 import argparse
 from pathlib import Path
 
-from abstractor import backbones
 from abstractor.errors import run_script
 from abstractor.files import write_json
 from abstractor.params import Params
+from abstractor.seal import pin
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     writer = parser.parse_args().writer
 
     name = Params().get(f"writers.{writer}.backbone", str)
-    write_json(Path("models/writers") / f"{writer}.json", backbones.pin(name, Path("models/backbones") / name))
+    write_json(Path("models/writers") / f"{writer}.json", pin(name, Path("models/backbones") / name))
 
 
 if __name__ == "__main__":

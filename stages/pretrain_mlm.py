@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("name", metavar="NAME", help="a key of `mlm` in params.yaml")
     name = parser.parse_args().name
 
-    from abstractor import codebook, corpus, runs
+    from abstractor import codebook, corpus, resume, runs
     from abstractor.mlm.params import MlmParams, check_name
     from abstractor.params import Params
 
@@ -26,17 +26,18 @@ def main() -> None:
     from abstractor.training import write_curve
 
     book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    prepared = Path("data/prepared")
-    tables = [corpus.read_prepared_cases(prepared / "cases.parquet", book)]
-    if settings.new_cases:
-        tables.append(corpus.read_prepared_cases(prepared / "new_cases.parquet", book))
+    prepared = [Path("data/prepared") / f"{part}.parquet" for part in ("cases", "new_cases")[: 1 + settings.new_cases]]
+    tables = [corpus.read_prepared_cases(path, book) for path in prepared]
+    texts = [text for table in tables for text in table.to_numpy().ravel()]
+    seed = params.get("seed", runs.Seed)
 
     start = time.monotonic()
-    texts = [text for table in tables for text in table.to_numpy().ravel()]
-    outcome = train(settings, texts, compute, (params.get("seed", runs.Seed), name))
+    inputs = (settings, seed, compute, *prepared, Path("models/backbones") / settings.backbone)
+    with resume.kept(f"train/{name}/mlm", *inputs) as checkpoints:
+        outcome = train(settings, texts, compute, (seed, name), checkpoints)
+        save(outcome.model, settings.backbone, Path("models/backbones") / name)
     seconds = time.monotonic() - start
 
-    save(outcome.model, settings.backbone, Path("models/backbones") / name)
     write_curve(Path("metrics/curves") / name / "mlm.tsv", outcome.curve)
     card = {
         "parameters": settings.model_dump(),

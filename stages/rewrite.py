@@ -12,12 +12,13 @@ def main() -> None:
     parser.add_argument("writer")
     name = parser.parse_args().writer
 
-    from abstractor import codebook, corpus, files, runs
+    from abstractor import codebook, corpus, disclosure, files, runs
     from abstractor.params import Params
 
     params = Params()
     compute = runs.prepare_machine(params.get("infer", runs.Inference))
 
+    from abstractor.pretrained import check_backbone
     from abstractor.writing.params import Rewrite, Writer
     from abstractor.writing.rewrite import rewrite_cases
     from abstractor.writing.scribe import scribe
@@ -26,10 +27,12 @@ def main() -> None:
     cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book)
     writer, settings = params.get(f"writers.{name}", Writer), params.get("rewrite", Rewrite)
 
+    check_backbone(Path("models/writers") / f"{name}.json", writer.backbone)
     write = scribe(writer, name, compute, params.get("seed", runs.Seed), "rewrite")
     rewritten = rewrite_cases(book, cases, write, writer.style, settings)
     corpus.write_cases(Path("data/lessons/rewrites") / name / "cases.parquet", book, rewritten.cases)
-    files.write_json(Path("metrics/rewrites") / f"{name}.json", rewritten.counts)
+    told = disclosure.written(rewritten.counts, params.get("smallest_count", disclosure.SmallestCount))
+    files.write_json(Path("metrics/rewrites") / f"{name}.json", told)
     print(f"{name}: {rewritten.counts['kept']} of {rewritten.counts['asked']} cases rewritten")
 
 

@@ -14,37 +14,38 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, examples, runs
+    from abstractor import codebook, examples, resume, runs
     from abstractor.params import Params
 
     params = Params()
     from abstractor.ar.adapters import import_engine, save
     from abstractor.ar.params import ArModel
 
-    name, fold = arguments.model, arguments.fold
+    name, fold, seed = arguments.model, arguments.fold, params.get("seed", runs.Seed)
     model_params = params.get(f"models.{name}", ArModel)
     import_engine(model_params.engine)  # before transformers
     compute = runs.prepare_machine(params.get("train", runs.Machine))
 
     from abstractor.ar.train import train
+    from abstractor.pretrained import check_backbone
     from abstractor.training import write_curve
 
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    learned = examples.read(Path("data/training") / name / f"{fold}.parquet", book)
+    codes, pin = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path(f"models/{name}/backbone.json")
+    learned = Path(f"data/training/{name}/{fold}.parquet")
+    book = codebook.load(codes)
+    cases = examples.read(learned, book)
 
+    check_backbone(pin, model_params.backbone)
     start = time.monotonic()
-    seed_of = (params.get("seed", runs.Seed), name, fold)
-    outcome = train(model_params, book, learned, compute, seed_of)
+    inputs = (model_params, seed, compute, codes, learned, pin)
+    with resume.kept(f"train/{name}/{fold}", *inputs) as checkpoints:
+        outcome = train(model_params, book, cases, compute, (seed, name, fold), checkpoints)
+        save(outcome.model, Path("models") / name / str(fold), model_params.backbone)
     seconds = time.monotonic() - start
 
-    save(outcome.model, Path("models") / name / str(fold), model_params.backbone)
     write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
-    card = {
-        "parameters": model_params.model_dump(),
-        "fold": fold,
-        "cases": len(learned.coded),
-        "made_cases": len(learned.made),
-    }
+    card = {"parameters": model_params.model_dump(), "fold": fold}
+    card |= {"cases": len(cases.coded), "made_cases": len(cases.made)}
     runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
 
 

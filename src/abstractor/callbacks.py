@@ -1,25 +1,22 @@
-"""What accompanies a training run.
+"""What accompanies a training run: the collapse guard, averaged weights, late dropout, the choice of the best epoch.
 
-The collapse guard, averaged weights, late dropout, the choice of the best epoch, the loss curve.
+Those that remember something can save and load it, as PyTorch's optimisers do, so that a stopped run goes on.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from dvclive import Live
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from transformers import ProgressCallback, TrainerCallback
-from transformers.integrations import DVCLiveCallback
 
 _ARMED = 0.9
 """The guard is armed once the smoothed loss is below this share of a constant predictor's loss."""
 _SMOOTHING = 0.9
 """Weight of the past in the smoothed loss: about the last ten steps count."""
 
-_LOSSES = {"loss": "training", "eval_loss": "validation"}
+LOSSES = {"loss": "training", "eval_loss": "validation"}
 """The Trainer's names of the two losses, and ours."""
 
 
@@ -48,6 +45,14 @@ class CollapseGuard(TrainerCallback):  # type: ignore[misc]
         self.armed = self.armed or smoothed < _ARMED * self.constant_loss
         if self.armed and smoothed >= self.constant_loss:
             raise Collapsed(f"smoothed loss back at {smoothed:.3f}; a constant predictor has {self.constant_loss:.3f}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` takes."""
+        return {"smoothed": self.smoothed, "weight": self.weight, "armed": self.armed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.smoothed, self.weight, self.armed = state["smoothed"], state["weight"], state["armed"]
 
 
 class EpochEnds(TrainerCallback):  # type: ignore[misc]
@@ -81,12 +86,22 @@ class BestWeights(TrainerCallback):  # type: ignore[misc]
             return
         self.waited += 1
         control.should_training_stop = self.waited >= self.patience
+        # A run that went on from here would take one step more.
+        control.should_save = control.should_save and not control.should_training_stop
 
     def restore(self, model: nn.Module) -> None:
         """Put the best weights back; without a validation the last ones stay."""
         with torch.no_grad():
             for name, weight in trainable(model) if self.weights else []:
                 weight.copy_(self.weights[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` takes."""
+        return {"loss": self.loss, "waited": self.waited, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.loss, self.waited, self.weights = state["loss"], state["waited"], state["weights"]
 
 
 class AveragedWeights(TrainerCallback):  # type: ignore[misc]
@@ -102,9 +117,10 @@ class AveragedWeights(TrainerCallback):  # type: ignore[misc]
         self.averages: list[Tensor] = []
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Begin with the weights as they are."""
-        if self.decay:
-            self.averages = [weight.detach().clone() for _, weight in trainable(model)]
+        """Begin with the weights as they are, or go on from saved averages."""
+        weights = [weight.detach() for _, weight in trainable(model)] if self.decay else []
+        known = zip(self.averages or weights, weights, strict=True)
+        self.averages = [average.to(weight.device, copy=True) for average, weight in known]
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Take in the weights that the optimiser has just changed."""
@@ -118,6 +134,14 @@ class AveragedWeights(TrainerCallback):  # type: ignore[misc]
         """Exchange the weights of `model` for their averages; a second call takes that back."""
         for number, (_, weight) in enumerate(trainable(model) if self.averages else []):
             weight.data, self.averages[number] = self.averages[number], weight.data
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` takes."""
+        return {"steps": self.steps, "averages": self.averages}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.steps, self.averages = state["steps"], state["averages"]
 
 
 class LateDropout(TrainerCallback):  # type: ignore[misc]
@@ -150,41 +174,12 @@ class LateDropout(TrainerCallback):  # type: ignore[misc]
         self.rates = []
 
 
-class Curve(DVCLiveCallback):  # type: ignore[misc]
-    """Loss curves through DVCLive, in a folder of their own so that no dvc.yaml is touched."""
-
-    def __init__(self, folder: Path) -> None:
-        """`folder` is DVCLive's, scratch."""
-        super().__init__(live=Live(dir=str(folder), dvcyaml=None, save_dvc_exp=False))
-        self.folder = folder
-
-    def setup(self, args: Any, state: Any, model: Any) -> None:
-        """Log no arguments: the run card has the parameters."""
-        self._initialized = True
-
-    def on_log(self, args: Any, state: Any, control: Any, model: Any = None, logs: Any = None, **kwargs: Any) -> None:
-        """Log the losses at the optimiser step, not at DVCLive's own count."""
-        self.live.step = state.global_step
-        losses = {key: value for key, value in logs.items() if key in _LOSSES}
-        super().on_log(args, state, control, model=model, logs=losses, **kwargs)
-
-    def rows(self) -> list[tuple[int, str, float]]:
-        """(step, "training" or "validation", loss), in the order of steps."""
-        files = {"training": "loss.tsv", "validation": "eval/loss.tsv"}
-        rows = []
-        for part, name in files.items():
-            path = self.folder / "plots" / "metrics" / name
-            lines = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
-            rows += [(int(step), part, float(loss)) for step, loss in (line.split("\t") for line in lines)]
-        return sorted(rows)
-
-
 class Progress(ProgressCallback):  # type: ignore[misc]
     """One progress bar a training, with the loss behind it; the curve has the rest."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Show the latest loss."""
-        shown = {name: f"{logs[key]:.4g}" for key, name in _LOSSES.items() if key in logs}
+        shown = {name: f"{logs[key]:.4g}" for key, name in LOSSES.items() if key in logs}
         self.training_bar.set_postfix(shown)
 
 

@@ -110,13 +110,13 @@ def _read(path: Path, columns: list[str]) -> pd.DataFrame:
 
 def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
     if not path.is_file():
-        raise CorpusError(f"{path} is missing; make it with `dvc repro {path}`")
+        raise CorpusError(f"{path} is missing; make it with `dvc repro`")
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowException):
         raise _unreadable(path) from None
     if file.schema_arrow.names != ["uid", *columns]:
-        raise CorpusError(f"{path} has other columns than the codebook; make it again with `dvc repro {path}`")
+        raise CorpusError(f"{path} has other columns than the codebook; make it again with `dvc repro`")
     return file
 
 
@@ -130,4 +130,4 @@ def _batches(path: Path, file: pq.ParquetFile, size: int) -> Iterator[pd.DataFra
 
 def _unreadable(path: Path) -> CorpusError:
     """Without the parser's own message, which may quote the file."""
-    return CorpusError(f"{path} cannot be read as Parquet; make it again with `dvc repro -f {path}`")
+    return CorpusError(f"{path} cannot be read as Parquet; make it again with `dvc repro`")

@@ -81,13 +81,13 @@ def read(path: Path, codebook: Codebook) -> Examples:
         ExamplesError: the file is missing, unreadable or made with another codebook.
     """
     if not path.is_file():
-        raise ExamplesError(f"{path} is missing; make it with `dvc repro {path}`")
+        raise ExamplesError(f"{path} is missing; make it with `dvc repro`")
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException):
-        raise ExamplesError(f"{path} cannot be read as Parquet; make it again with `dvc repro -f {path}`") from None
+        raise ExamplesError(f"{path} cannot be read as Parquet; make it again with `dvc repro`") from None
     if table.schema.names != _schema(codebook).names:
-        raise ExamplesError(f"{path} has other columns than the codebook; make it again with `dvc repro {path}`")
+        raise ExamplesError(f"{path} has other columns than the codebook; make it again with `dvc repro`")
     frame = table.to_pandas().set_index("uid")
     narratives = list(codebook.narratives)
     rewritten = frame[[_REWRITTEN.format(name) for name in narratives]].set_axis(narratives, axis=1).dropna()

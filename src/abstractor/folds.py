@@ -102,11 +102,11 @@ def read(path: Path) -> pd.Series:
         FoldsError: the file is missing or holds something else.
     """
     if not path.is_file():
-        raise FoldsError(f"{path} is missing; make it with `dvc repro {path}`")
+        raise FoldsError(f"{path} is missing; make it with `dvc repro`")
     try:
         return pd.read_parquet(path, columns=["uid", "fold"]).set_index("uid")["fold"]
     except (OSError, ValueError):
-        raise FoldsError(f"{path} holds no folds; make it again with `dvc repro -f {path}`") from None
+        raise FoldsError(f"{path} holds no folds; make it again with `dvc repro`") from None
 
 
 def _check_size(wanted: int, found: int) -> None:

@@ -109,8 +109,12 @@ def read(path: Path, members: Members, codebook: Codebook) -> dict[str, pd.DataF
     """
     if not path.is_file():
         raise PredictionsError(f"{path} is missing; run `dvc repro infer_t4`, or pull it: `dvc pull infer_t4`")
-    frame = pd.read_parquet(path)
-    tables = {str(name): rows.drop(columns="model").set_index("uid") for name, rows in frame.groupby("model")}
+    try:
+        frame = pd.read_parquet(path)
+        groups = frame.groupby("model")
+    except (OSError, KeyError, pa.ArrowException):  # without its message, which may quote the file
+        raise PredictionsError(f"{path} cannot be read as Parquet; run `dvc repro infer_t4`") from None
+    tables = {str(name): rows.drop(columns="model").set_index("uid") for name, rows in groups}
     if sorted(tables) != sorted(members.names):
         raise PredictionsError(f"{path} holds other models than params.yaml calls for; run `dvc repro infer_t4`")
     for name, table in tables.items():

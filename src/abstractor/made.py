@@ -119,11 +119,11 @@ def teachers(params: Params, number: int) -> dict[str, str]:
 
 def _read(path: Path, columns: list[str]) -> pd.DataFrame:
     if not path.is_file():
-        raise MadeError(f"{path} is missing, though params.yaml calls for it; run `dvc repro {path}`")
+        raise MadeError(f"{path} is missing, though params.yaml calls for it; run `dvc repro`")
     try:
         frame = pd.read_parquet(path)
     except (OSError, pa.ArrowException):
-        raise MadeError(f"{path} cannot be read as Parquet; make it again with `dvc repro -f {path}`") from None
+        raise MadeError(f"{path} cannot be read as Parquet; make it again with `dvc repro`") from None
     if list(frame.columns) != ["uid", *columns]:
-        raise MadeError(f"{path} has other columns than the codebook; make it again with `dvc repro {path}`")
+        raise MadeError(f"{path} has other columns than the codebook; make it again with `dvc repro`")
     return frame.set_index("uid")

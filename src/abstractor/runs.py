@@ -207,10 +207,15 @@ def write_card(path: Path, compute: Compute | None, seconds: float, **content: A
         "compute": compute.reason if compute else "cpu",
         "python": platform.python_version(),
         "seconds": round(seconds, 1),
-        "versions": {name: version(name) for name in _PACKAGES},
+        "versions": versions(),
         **content,
     }
     write_json(path, card)
+
+
+def versions() -> dict[str, str]:
+    """The packages whose version may change a result."""
+    return {name: version(name) for name in _PACKAGES}
 
 
 def _commit() -> str:

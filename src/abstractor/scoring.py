@@ -5,6 +5,7 @@ lost, and the run says how often it happened.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from abstractor import predictions
 from abstractor.batching import by_budget, cost
 from abstractor.codebook import Codebook
-from abstractor.errors import UserError
+from abstractor.errors import UserError, out_of_memory
 from abstractor.runs import Compute, autocast
 
 
@@ -51,13 +52,16 @@ class Driver:
         self.halved = 0
         """Batches that did not fit so far."""
 
-    def predict(self, parts: Iterable[pd.DataFrame], cases: int, name: str) -> Iterator[pd.DataFrame]:
-        """Predict.
+    def predict(
+        self, parts: Iterable[pd.DataFrame], cases: int, name: str, done: Path | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """Predict; parts that a stopped run has finished are read, not scored.
 
         Args:
             parts: cases, index uid.
             cases: in all parts together.
             name: stands on the progress bar.
+            done: folder that keeps finished parts, also of a run that was stopped; None: none are kept.
 
         Yields:
             The predictions table of each part (see `abstractor.predictions`).
@@ -66,17 +70,28 @@ class Driver:
             ScoringError: a single case does not fit in memory.
         """
         with tqdm(total=cases, desc=f"predict {name}", unit="case") as bar:
-            for part in parts:
-                read = self._read(part)
-                # Not a number until it is scored: a case left out is refused, not written with what memory held.
-                result = np.full((len(part), len(self._codebook.columns)), np.nan, dtype=np.float32)
-                with torch.inference_mode(), autocast(self._compute):
-                    for group, probabilities in self._batches(read):
-                        result[group] = probabilities
-                        bar.update(len(group))
-                yield predictions.table(self._codebook, list(part.index), result)
+            for number, part in enumerate(parts):
+                kept = done / f"{number}.parquet" if done else None
+                if kept is not None and kept.is_file():
+                    bar.update(len(part))
+                    yield predictions.read(kept, self._codebook)
+                    continue
+                table = self._scored(part, bar)
+                if kept is not None:
+                    predictions.write(kept, self._codebook, table)
+                yield table
         if self.halved:
             print(f"{name}: {self.halved} batches did not fit in memory and were halved; lower infer.batch_tokens")
+
+    def _scored(self, part: pd.DataFrame, bar: tqdm) -> pd.DataFrame:
+        read = self._read(part)
+        # Not a number until it is scored: a case left out is refused, not written with what memory held.
+        result = np.full((len(part), len(self._codebook.columns)), np.nan, dtype=np.float32)
+        with torch.inference_mode(), autocast(self._compute):
+            for group, probabilities in self._batches(read):
+                result[group] = probabilities
+                bar.update(len(group))
+        return predictions.table(self._codebook, list(part.index), result)
 
     def _batches(self, part: Part) -> Iterator[tuple[list[int], np.ndarray]]:
         waiting = by_budget(part.lengths, self._budget / part.rows)[::-1]
@@ -106,8 +121,7 @@ def _fitting(score: Callable[[list[int]], np.ndarray], group: list[int]) -> np.n
     try:
         return score(group)
     except RuntimeError as error:
-        # A CPU's allocator has no exception of its own.
-        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
+        if not out_of_memory(error):
             raise
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

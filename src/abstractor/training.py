@@ -6,6 +6,7 @@ mean over all its cases, however they were cut into micro-batches.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from abstractor.batching import Extra, Steps
 from abstractor.callbacks import (
@@ -21,11 +21,11 @@ from abstractor.callbacks import (
     BestWeights,
     Collapsed,
     CollapseGuard,
-    Curve,
     EpochEnds,
     LateDropout,
     Progress,
 )
+from abstractor.checkpoints import ResumableTrainer, arguments
 from abstractor.files import replaced
 from abstractor.runs import Compute, RunError, autocast, to_device
 
@@ -87,10 +87,13 @@ class Outcome(NamedTuple):
     best_validation_loss: float | None
     curve: list[tuple[int, str, float]]
     """(step, "training" or "validation", loss)."""
+    resumed: int
+    """Steps that a stopped run had done; 0: this one did all."""
 
     def summary(self) -> dict[str, Any]:
         """For the run card."""
         return {
+            "resumed_at_step": self.resumed,
             "seeds_tried": self.seeds_tried,
             "steps": self.steps,
             "best_validation_loss": self.best_validation_loss,
@@ -107,8 +110,12 @@ def fit(
     init_seeds: Iterable[int],
     order_seed: int,
     groups: Callable[[nn.Module], list[dict[str, Any]]],
+    checkpoints: Path | None = None,
 ) -> Outcome:
     """Train; on a collapse start again with the next initialisation seed.
+
+    A run that goes on from checkpoints ends as an unbroken one: it reads what came before the checkpoint again, since
+    augmentation draws as it reads, and where an initialisation had collapsed it collapses again.
 
     Args:
         build: initialisation seed -> model with fresh trainable weights, on the CPU.
@@ -120,6 +127,7 @@ def fit(
         init_seeds: the first is used, the next ones after a collapse.
         order_seed: of data order and dropout.
         groups: model -> optimiser groups, each with its own learning rate and weight decay.
+        checkpoints: folder of those that a stopped run left and of this run's; None: none are kept.
 
     Raises:
         RunError: training collapsed with every allowed seed.
@@ -130,17 +138,17 @@ def fit(
         torch.manual_seed(init_seed)
         model = build(init_seed)
         with TemporaryDirectory(prefix="abstractor-") as scratch:
-            trainer = _CaseTrainer(
-                model, losses, data, schedule, compute, constant_loss, order_seed, groups, Path(scratch)
-            )
+            folder = (checkpoints or Path(scratch)) / str(init_seed)
+            trainer = _CaseTrainer(model, losses, data, schedule, compute, constant_loss, order_seed, groups, folder)
             try:
-                trainer.train()
+                trainer.run()
             except Collapsed as collapse:
                 print(f"training collapsed ({collapse}); trying the next initialisation seed", flush=True)
                 continue
             trainer.average.swap(model)
             trainer.best.restore(model)  # where there is a validation; of an average, too
-            return Outcome(model, tried, trainer.state.global_step, trainer.best.loss, trainer.curve.rows())
+            steps, best = trainer.state.global_step, trainer.best.loss
+            return Outcome(model, tried, steps, best, trainer.curve(), trainer.skipped)
     raise RunError(
         f"training collapsed with all of {len(tried)} initialisation seeds; lower learning_rate or raise warmup"
     )
@@ -173,7 +181,7 @@ def write_curve(path: Path, curve: list[tuple[int, str, float]]) -> None:
         partial.write_text("step\tpart\tloss\n" + "".join(rows), encoding="utf-8")
 
 
-class _CaseTrainer(Trainer):  # type: ignore[misc]
+class _CaseTrainer(ResumableTrainer):
     """The Trainer with steps made of micro-batches of cases."""
 
     def __init__(
@@ -186,41 +194,41 @@ class _CaseTrainer(Trainer):  # type: ignore[misc]
         constant_loss: float,
         order_seed: int,
         groups: Callable[[nn.Module], list[dict[str, Any]]],
-        scratch: Path,
+        folder: Path,
     ) -> None:
         self.losses, self.data, self.schedule, self.compute, self.groups = losses, data, schedule, compute, groups
         self.steps = Steps(data.lengths, schedule.batch_size, schedule.pool, order_seed, schedule.epochs, data.extra)
         self.guard, self.best = CollapseGuard(constant_loss), BestWeights(schedule.early_stopping)
-        self.average, self.curve = AveragedWeights(schedule.ema), Curve(scratch / "live")
-        arguments = TrainingArguments(
-            output_dir=str(scratch),
-            num_train_epochs=1,  # for the Trainer: `steps` holds all epochs, which may differ in length
-            learning_rate=schedule.learning_rate,
-            lr_scheduler_type="linear",
-            warmup_steps=schedule.warmup,
-            max_grad_norm=schedule.clip,
-            optim=_OPTIMIZERS[schedule.optimizer],
-            use_cpu=compute.device.type == "cpu",
-            fp16=compute.dtype == torch.float16,  # only for its gradient scaler
-            eval_strategy="no",  # `EpochEnds` asks for it
-            save_strategy="no",
-            logging_strategy="steps",
-            logging_steps=0.02,  # share of all steps: some fifty points a curve
-            report_to=[],
-            disable_tqdm=True,  # its own bar prints every log; ours does not
-            remove_unused_columns=False,
-            seed=order_seed,
-        )
-        late = LateDropout(schedule.dropout_from)
-        callbacks = [self.guard, self.average, late, self.curve, self.best, Progress()]
+        self.average = AveragedWeights(schedule.ema)
+        callbacks = [self.guard, self.average, LateDropout(schedule.dropout_from), self.best, Progress()]
         if data.validation is not None:
             callbacks.append(EpochEnds(self.steps.ends))
         super().__init__(
-            model=model, args=arguments, train_dataset=data.training, eval_dataset=data.training, callbacks=callbacks
+            folder,
+            {"guard": self.guard, "best": self.best, "average": self.average},
+            callbacks,
+            model=model,
+            args=arguments(
+                folder,
+                compute.device.type == "cpu",
+                order_seed,
+                num_train_epochs=1,  # for the Trainer: `steps` holds all epochs, which may differ in length
+                learning_rate=schedule.learning_rate,
+                warmup_steps=schedule.warmup,
+                max_grad_norm=schedule.clip,
+                optim=_OPTIMIZERS[schedule.optimizer],
+                fp16=compute.dtype == torch.float16,  # only for its gradient scaler
+                eval_strategy="no",  # `EpochEnds` asks for it
+                remove_unused_columns=False,
+            ),
+            train_dataset=data.training,
+            eval_dataset=data.training,
         )
-        self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
+        """All steps of the training; those that a stopped run has done are read once, since reading draws."""
+        for step in islice(self.steps, self.skipped):
+            self.data.collate([self.data.training[case] for case in step])
         return DataLoader(self.data.training, batch_sampler=self.steps, collate_fn=self.data.collate)
 
     def create_optimizer(self, model: nn.Module | None = None) -> Any:

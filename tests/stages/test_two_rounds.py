@@ -98,9 +98,9 @@ def test_a_second_round(taught: tiny.Project) -> None:
     for fold in (0, 1):
         counts = json.loads((taught.folder / f"metrics/made/smollm2/{fold}.json").read_text(encoding="utf-8"))
         assert counts["asked"] == 12
-        assert counts["kept"] + sum(counts["dropped"].values()) == 12
         made = pd.read_parquet(taught.folder / f"data/lessons/cases/smollm2/{fold}.parquet")
-        assert len(made) == counts["kept"] > 0
+        assert 0 < len(made) < 10
+        assert counts["kept"] is None, "a small count is withheld"
         assert (made[["source_1", "source_2", "source_3"]].apply(lambda uids: uids.map(folds)) == fold).all(axis=None)
         learned = examples.read(taught.folder / f"data/training/ar_student/{1 - fold}.parquet", book)
         assert learned.made.tolist() == made["uid"].tolist()

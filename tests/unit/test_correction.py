@@ -152,6 +152,7 @@ def project(book: Codebook) -> Codebook:
     params = {
         "corpus": "invented",
         "seed": 7,
+        "smallest_count": 0,
         "baseline": BASELINE.model_dump(),
         "correct_labels": PARAMS.model_dump(),
     }
@@ -206,6 +207,7 @@ def test_the_stage_s_files_are_their_owner_s_and_the_metrics_are_counts(
     run_stage(0, monkeypatch)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in outputs(0))
     counts = json.loads(outputs(0)[2].read_text(encoding="utf-8"))
+    assert counts.pop("suppressed") == {"below": 0, "values": 0}
     assert set(counts) == {"Note", "Place", "Rare", "total"}
     assert counts["total"]["suspect"] == len(pd.read_parquet(outputs(0)[1])) > 0
 

@@ -115,3 +115,17 @@ def test_a_gathered_file_of_other_models_is_refused(tmp_path: Path) -> None:
     gather.new_cases(path, tmp_path, MEMBERS, CODEBOOK)
     with pytest.raises(PredictionsError, match="other models"):
         gather.read(path, Members(sc=("one",), ar=(), folds=(0, 1)), CODEBOOK)
+
+
+def test_a_gathered_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    lay(tmp_path, {0: "xyz", 1: "zyx"})
+    path = tmp_path / "infer_t4.parquet"
+    gather.new_cases(path, tmp_path, MEMBERS, CODEBOOK)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(
+        PredictionsError, match=r"infer_t4\.parquet cannot be read as Parquet; run `dvc repro infer_t4`"
+    ):
+        gather.read(path, MEMBERS, CODEBOOK)
+    pd.DataFrame({"uid": ["x"]}).to_parquet(path)
+    with pytest.raises(PredictionsError, match="cannot be read as Parquet"):
+        gather.read(path, MEMBERS, CODEBOOK)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from push import TrustedRemote
 
 from abstractor.ar.params import ArModel
 from abstractor.backbones import Backbone
 from abstractor.baseline import BaselineParams
 from abstractor.correction import CorrectionParams
 from abstractor.demo.params import DemoCorpusParams
+from abstractor.disclosure import SmallestCount
 from abstractor.ensemble.blend import EnsembleParams
 from abstractor.files import read_yaml
 from abstractor.members import read as read_members
@@ -69,12 +71,11 @@ def test_every_stage_says_what_it_does() -> None:
     assert all(stage["desc"].endswith(".") for stage in STAGES.values())
 
 
-def test_narratives_are_never_pushed() -> None:
-    for stage in STAGES.values():
-        for out in stage.get("outs", []):
-            path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
-            if path.startswith(("data/raw/", "data/training/", "data/lessons/")) or path.endswith("cases.parquet"):
-                assert options == {"push": False}, path
+def test_messages_send_the_user_to_stages_since_dvc_repro_takes_no_files() -> None:
+    for path in [*SRC.rglob("*.py"), *Path("stages").glob("*.py")]:
+        for target in re.findall(r"`dvc repro ([^`]+)`", path.read_text(encoding="utf-8")):
+            name = target.split("@")[0].split()[-1]
+            assert name in STAGES or (path.name, name) == ("gather.py", "{target}"), f"{path}: {target}"
 
 
 @pytest.mark.parametrize("kind", ["sc", "ar"])
@@ -82,7 +83,8 @@ def test_made_cases_are_labelled_by_the_members_that_held_the_students_fold_out(
     stage = STAGES[f"label_made_{kind}"]
     assert stage["cmd"].split()[2:] == ["${item.teacher.model}", "${item.teacher.round}", "${item.fold}"]
     assert "models/${item.teacher.model}/${item.fold}" in stage["deps"]
-    assert stage["outs"] == ["data/predictions/made/${item.teacher.round}/${item.fold}/${item.teacher.model}.parquet"]
+    made = "data/predictions/made/${item.teacher.round}/${item.fold}/${item.teacher.model}.parquet"
+    assert [*map(list, stage["outs"])] == [[made]]
     gathered = STAGES["label_cases"]
     assert "data/predictions/made/${item.round}/${item.fold}" in gathered["deps"]
     assert next(iter(gathered["outs"][0])) == "data/lessons/made/${item.round}/${item.fold}.parquet"
@@ -112,6 +114,8 @@ def test_every_parameter_binds_to_its_type() -> None:
     for section, kind in {**sections, "demo_corpus": DemoCorpusParams}.items():
         params.get(section, kind)
     params.get("correct_labels", CorrectionParams)
+    params.get("smallest_count", SmallestCount)
+    params.get("trusted_remote", TrustedRemote)
     assert set(params.get("correcting", list[int])) <= {*members.folds}
 
 

@@ -1,6 +1,7 @@
 """The driver of prediction: every case once, whatever the parts, the batches and the memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,9 @@ def test_every_case_gets_its_own_probability(budget: int, size: int) -> None:
     "error",
     [
         torch.OutOfMemoryError("CUDA out of memory"),
-        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory: you tried to allocate"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+        ),
     ],
 )
 def test_a_batch_that_does_not_fit_is_halved_and_no_case_is_lost(
@@ -110,3 +113,19 @@ def test_a_case_that_was_never_scored_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(scoring, "by_budget", lambda lengths, budget: whole(lengths, budget)[:-1])
     with pytest.raises(PredictionsError):
         predicted(Model(room=1000), 40)
+
+
+def test_a_stopped_run_scores_only_what_it_had_not_finished(tmp_path: Path) -> None:
+    whole, _ = predicted(Model(), 1000, 4)
+    parts, model = [CASES[:4], CASES[4:8], CASES[8:]], Model()
+
+    def run() -> Iterator[pd.DataFrame]:
+        return Driver(model.read, CODEBOOK, CPU, 1000).predict(parts, len(CASES), "m/0", tmp_path)
+
+    stopped = run()
+    assert [len(next(stopped)) for _ in range(2)] == [4, 4]
+    stopped.close()
+    resumed = list(run())
+    assert [len(table) for table in resumed] == [4, 4, 2]
+    pd.testing.assert_frame_equal(pd.concat(resumed), whole, check_exact=True)
+    assert model.tried == [4, 4, 2]

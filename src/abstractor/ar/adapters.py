@@ -17,8 +17,7 @@ from abstractor.ar.params import ArModel
 from abstractor.architectures import choose_attention
 from abstractor.files import replaced
 from abstractor.pretrained import tidy_adapter
-
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+from abstractor.seal import check_seal, write_seal
 
 
 def import_engine(engine: str) -> None:
@@ -126,7 +125,7 @@ def build(folder: Path, settings: ArModel, dtype: torch.dtype, device: torch.dev
 
 
 def save(model: Any, folder: Path, backbone: str) -> None:
-    """Write the adapter alone: safetensors and a config with the same bytes wherever and whenever it is written.
+    """Write the adapter and its seal: safetensors and JSON with the same bytes wherever and whenever it is written.
 
     Args:
         model: a PEFT model.
@@ -137,19 +136,19 @@ def save(model: Any, folder: Path, backbone: str) -> None:
         # Else PEFT stores the whole head beside an adapter of the head, and asks the hub about the vocabulary.
         model.save_pretrained(partial, save_embedding_layers=False)
         tidy_adapter(partial, backbone)
+        write_seal(partial, folder)
 
 
 def load(folder: Path, base: Any) -> Any:
-    """A saved adapter on its backbone (`load_base`), ready to score.
+    """A saved adapter on its backbone (`load_base`), ready to score; its `unload()` gives the backbone back.
 
     Raises:
-        ModelError: a file of the adapter is missing, or it belongs to another backbone.
+        SealError: the folder is not what training wrote there.
+        ModelError: the adapter belongs to another backbone.
     """
     from peft import PeftModel
 
-    for name in ADAPTER_FILES:
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder / name} is missing; run the stage that trains it, or `dvc pull {folder}`")
+    check_seal(folder)
     try:
         return PeftModel.from_pretrained(base, str(folder), torch_device=str(base.device)).eval()
     except (RuntimeError, ValueError) as error:

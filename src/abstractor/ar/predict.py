@@ -1,6 +1,7 @@
 """Probabilities of cases by a trained language model: one code for out-of-fold and for new cases."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,23 +18,45 @@ from abstractor.scoring import Driver, Part
 
 
 def driver(params: ArModel, codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int) -> Driver:
-    """A trained model-fold, ready to score.
+    """A trained model-fold, ready to score; the arguments are those of `load_base` and `driver_of`.
+
+    Raises:
+        SealError: the adapter is not what training wrote.
+        ModelError: the adapter does not fit, or the model cannot do what params.yaml asks.
+        PromptError: tokenizer, template and codebook do not fit together.
+    """
+    return driver_of(adapters.load(folder, load_base(params, compute)), params, codebook, compute, batch_tokens)
+
+
+def load_base(params: ArModel, compute: Compute) -> Any:
+    """The backbone that a model's adapters go on.
 
     Args:
         params: of the model.
+        compute: device and dtype.
+
+    Raises:
+        ModelError: it cannot be loaded as params.yaml asks.
+    """
+    backbone = backbone_folder(params.backbone)
+    return adapters.load_base(backbone, compute.dtype, compute.device, params.attention, params.quantize)
+
+
+def driver_of(model: Any, params: ArModel, codebook: Codebook, compute: Compute, batch_tokens: int) -> Driver:
+    """A loaded model-fold, ready to score.
+
+    Args:
+        model: an adapter of the model on its backbone (`adapters.load`).
+        params: of the model.
         codebook: the variables and their questions.
-        folder: the model-fold.
         compute: device and dtype.
         batch_tokens: token budget of a forward pass.
 
     Raises:
-        ModelError: the adapter is missing or does not fit, or the model cannot do what params.yaml asks.
+        ModelError: the model cannot do what params.yaml asks.
         PromptError: tokenizer, template and codebook do not fit together.
     """
-    backbone = backbone_folder(params.backbone)
-    tokenizer = adapters.load_tokenizer(backbone)
-    base = adapters.load_base(backbone, compute.dtype, compute.device, params.attention, params.quantize)
-    model = adapters.load(folder, base)
+    tokenizer = adapters.load_tokenizer(backbone_folder(params.backbone))
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
     batcher = Batcher.of(params, prompts, tokenizer, batch_tokens, compute)
     example = prompts.prefix(["reported"] * len(codebook.narratives))

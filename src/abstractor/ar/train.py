@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,12 @@ from abstractor.training import Data, Losses, LossFunction, Outcome, Schedule, d
 
 
 def train(
-    params: ArModel, codebook: Codebook, examples: Examples, compute: Compute, seed_of: tuple[int, str, int]
+    params: ArModel,
+    codebook: Codebook,
+    examples: Examples,
+    compute: Compute,
+    seed_of: tuple[int, str, int],
+    checkpoints: Path | None = None,
 ) -> Outcome:
     """Fine-tune an adapter.
 
@@ -36,6 +42,7 @@ def train(
         examples: what the fold learns from.
         compute: device and dtype; the frozen weights take the dtype, the adapter stays in float32.
         seed_of: global seed, model name, fold: what the seeds are derived from.
+        checkpoints: see `training.fit`.
 
     Raises:
         ModelError: the model cannot do what params.yaml asks.
@@ -78,6 +85,7 @@ def train(
         (derive_seed(*seed_of, params.seed, "initialisation", attempt) for attempt in count()),
         order_seed,
         lambda model: decay_groups(model.named_parameters(), params.learning_rate, params.weight_decay),
+        checkpoints,
     )
 
 

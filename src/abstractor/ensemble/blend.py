@@ -1,18 +1,30 @@
 """The ensemble: per variable a weighted mean of the models' probabilities, then an exact threshold."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, FiniteFloat, ValidationError
 
 from abstractor import metrics, predictions, thresholds
 from abstractor.codebook import Codebook
 from abstractor.corpus import NOT_CODED
 from abstractor.ensemble import weights
+from abstractor.errors import UserError
+from abstractor.files import write_json
 from abstractor.params import Strict
+
+PATH = Path("models/ensemble/blend.json")
+"""Where the fitted ensemble lies."""
+ENSEMBLE = "ensemble"
+"""Its name beside the single systems."""
+
+
+class BlendError(UserError):
+    """The fitted ensemble is missing, or was fitted for other models or variables."""
 
 
 class EnsembleParams(Strict):
@@ -32,6 +44,15 @@ class Blend:
     """Variable -> model -> weight; a variable's weights sum to 1."""
     thresholds: dict[str, float]
     """Binary variable -> threshold on the blended probability."""
+
+
+class _Stored(Strict):
+    """The content of the file."""
+
+    weights: dict[str, dict[str, FiniteFloat]]
+    """As in `Blend`."""
+    thresholds: dict[str, dict[str, FiniteFloat]]
+    """System -> binary variable -> threshold."""
 
 
 def fit(codebook: Codebook, tables: Mapping[str, pd.DataFrame], labels: pd.DataFrame, prior: float) -> Blend:
@@ -64,3 +85,34 @@ def pool(
         for variable, where in codebook.slices().items():
             blended[:, where] += fitted[variable][name] * values[:, where]
     return predictions.table(codebook, uids.tolist(), blended)
+
+
+def write(path: Path, fitted: Blend, cuts: Mapping[str, Mapping[str, float]]) -> None:
+    """Write an ensemble with the thresholds of all systems, its own among them."""
+    write_json(path, {"weights": fitted.weights, "thresholds": cuts})
+
+
+def read(path: Path, codebook: Codebook, models: Collection[str]) -> Blend:
+    """Read what `write` wrote.
+
+    Args:
+        path: of the file.
+        codebook: gives the variables.
+        models: names of the members.
+
+    Raises:
+        BlendError: the file is missing or damaged, or the ensemble is one of other models or variables.
+    """
+    try:
+        stored = _Stored.model_validate_json(path.read_bytes())
+    except OSError:
+        raise BlendError(f"{path} is missing; run `dvc repro ensemble`, or pull it: `dvc pull ensemble`") from None
+    except ValidationError:
+        raise BlendError(f"{path} holds no fitted ensemble; run `dvc repro -f ensemble`") from None
+    cuts = stored.thresholds.get(ENSEMBLE, {})
+    binary = {variable.name for variable in codebook.variables if variable.kind == "binary"}
+    if cuts.keys() != binary or stored.weights.keys() != set(codebook.names):
+        raise BlendError(f"{path} was fitted for other variables than those of the codebook; run `dvc repro ensemble`")
+    if any(given.keys() != set(models) for given in stored.weights.values()):
+        raise BlendError(f"{path} was fitted for other models than params.yaml calls for; run `dvc repro ensemble`")
+    return Blend(stored.weights, cuts)

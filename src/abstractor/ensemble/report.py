@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from abstractor import crossfit, metrics, thresholds
+from abstractor import crossfit, disclosure, metrics, thresholds
 from abstractor.codebook import Codebook
 from abstractor.corpus import NOT_CODED
 from abstractor.ensemble import blend
 from abstractor.files import replaced
 from abstractor.runs import derive_seed
 
-ENSEMBLE, BASELINE = "ensemble", "baseline"
+ENSEMBLE, BASELINE = blend.ENSEMBLE, "baseline"
 BINS = 10
 
 
@@ -108,20 +108,27 @@ def lines(table: Mapping[str, Any]) -> str:
     return "\n".join(found)
 
 
-def f1_plot(codebook: Codebook, labels: pd.DataFrame, decisions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Rows `variable`, `system`, `f1` of the given systems."""
+def f1_plot(
+    codebook: Codebook, labels: pd.DataFrame, decisions: Mapping[str, pd.DataFrame], smallest: int
+) -> pd.DataFrame:
+    """Rows `variable`, `system`, `f1` of the given systems; no row where `disclosure` withholds the variable's F1."""
     points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
-    rows = [(variable, name, points[name][variable]) for variable in codebook.names for name in points]
+    thin = disclosure.thin_variables(codebook, labels, smallest)
+    told = [variable for variable in codebook.names if variable not in thin]
+    rows = [(variable, name, points[name][variable]) for variable in told for name in points]
     return pd.DataFrame(rows, columns=["variable", "system", "f1"]).round(5)
 
 
-def reliability_plot(codebook: Codebook, labels: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def reliability_plot(
+    codebook: Codebook, labels: pd.DataFrame, tables: Mapping[str, pd.DataFrame], smallest: int
+) -> pd.DataFrame:
     """How often what got a probability was true, in ten bins of equal width over all coded columns.
 
     A binary variable is one column (its 1), a categorical one a column a code.
 
     Returns:
-        Rows `system`, `predicted` (mean probability), `observed` (share), `count`; empty bins left out.
+        Rows `system`, `predicted` (mean probability), `observed` (share), `count`; empty bins left out, those with few
+        hits or few misses joined with their neighbours.
     """
     rows = []
     for name, table in tables.items():
@@ -133,11 +140,13 @@ def reliability_plot(codebook: Codebook, labels: pd.DataFrame, tables: Mapping[s
             given.append(table[list(variable.columns)].to_numpy(np.float64)[coded].ravel())
             true.append((found[coded, None] == np.array(codes)).ravel())
         frame = pd.DataFrame({"predicted": np.concatenate(given), "observed": np.concatenate(true).astype(float)})
-        bins = np.minimum((frame["predicted"] * BINS).astype(int), BINS - 1)
-        summary = frame.groupby(bins).agg(
+        bins = (frame["predicted"] * BINS).astype(int).clip(upper=BINS - 1)
+        hits = frame.groupby(bins)["observed"].agg(["sum", "size"])
+        joined = disclosure.joined(hits["sum"].to_numpy(), (hits["size"] - hits["sum"]).to_numpy(), smallest)
+        summary = frame.groupby(bins.map(dict(zip(hits.index, joined, strict=True)))).agg(
             predicted=("predicted", "mean"), observed=("observed", "mean"), count=("observed", "size")
         )
-        rows.append(summary.assign(system=name)[["system", "predicted", "observed", "count"]])
+        rows.append(summary[summary.index >= 0].assign(system=name)[["system", "predicted", "observed", "count"]])
     return pd.concat(rows, ignore_index=True).round(5)
 
 

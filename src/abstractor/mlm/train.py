@@ -13,20 +13,19 @@ from typing import Any, Literal, NamedTuple
 import datasets
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
     AutoModelForMaskedLM,
     AutoTokenizer,
     DataCollatorForLanguageModeling,
-    PrinterCallback,
-    Trainer,
-    TrainingArguments,
 )
 
 from abstractor.batching import alignment
-from abstractor.callbacks import Curve, Progress
+from abstractor.callbacks import Progress
+from abstractor.checkpoints import ResumableTrainer, arguments
 from abstractor.errors import UserError
 from abstractor.files import replaced
 from abstractor.mlm.params import MlmParams
@@ -61,13 +60,21 @@ class Outcome(NamedTuple):
     steps: int
     curve: list[tuple[int, str, float]]
     """(step, "training", loss)."""
+    resumed: int
+    """Steps that a stopped run had done; 0: this one did all."""
 
     def summary(self) -> dict[str, Any]:
         """For the run card."""
-        return {"head": self.head, "rows": self.rows, "steps": self.steps}
+        return {"head": self.head, "resumed_at_step": self.resumed, "rows": self.rows, "steps": self.steps}
 
 
-def train(params: MlmParams, texts: Iterable[str], compute: Compute, seed_of: tuple[int, str]) -> Outcome:
+def train(
+    params: MlmParams,
+    texts: Iterable[str],
+    compute: Compute,
+    seed_of: tuple[int, str],
+    checkpoints: Path | None = None,
+) -> Outcome:
     """Train on narratives.
 
     Args:
@@ -75,6 +82,7 @@ def train(params: MlmParams, texts: Iterable[str], compute: Compute, seed_of: tu
         texts: narratives; empty ones are left out.
         compute: device and dtype of the arithmetic; weights are float32.
         seed_of: global seed, name of the new backbone: what the seeds are derived from.
+        checkpoints: folder of those that a stopped run left and of this run's; None: none are kept.
 
     Raises:
         MlmError: see there.
@@ -86,19 +94,35 @@ def train(params: MlmParams, texts: Iterable[str], compute: Compute, seed_of: tu
     if not len(data):
         raise MlmError(f"mlm.{seed_of[1]}: no narrative has a token that {params.backbone} knows; take another one")
     _try_longest(params, model, data)
-    collate = _Masks(tokenizer, params.mask_share, alignment(compute.device.type))
+    collate = _Masks(tokenizer, params.mask_share, alignment(compute.device.type), order)
     with TemporaryDirectory(prefix="abstractor-") as scratch:
-        curve = Curve(Path(scratch) / "live")
-        arguments = _arguments(params, compute, order, scratch)
-        trainer = Trainer(
-            model=model, args=arguments, data_collator=collate, train_dataset=data, callbacks=[curve, Progress()]
+        folder = checkpoints or Path(scratch)
+        trainer = _MaskTrainer(
+            folder,
+            {},
+            [Progress()],
+            model=model,
+            args=arguments(
+                folder,
+                compute.device.type == "cpu",
+                order,
+                num_train_epochs=params.epochs,
+                per_device_train_batch_size=params.batch_size,
+                learning_rate=params.learning_rate,
+                warmup_steps=params.warmup,
+                weight_decay=params.weight_decay,
+                bf16=compute.dtype == torch.bfloat16,
+                fp16=compute.dtype == torch.float16,
+                logging_nan_inf_filter=False,  # it would hide a divergence
+            ),
+            data_collator=collate,
+            train_dataset=data,
         )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-        points = curve.rows()
+        trainer.run()
+        points = trainer.curve()
     if not all(math.isfinite(loss) for _, _, loss in points):
         raise MlmError(f"mlm.{seed_of[1]}: training diverged (the loss is not finite); lower learning_rate")
-    return Outcome(model, head, len(data), trainer.state.global_step, points)
+    return Outcome(model, head, len(data), trainer.state.global_step, points, trainer.skipped)
 
 
 def start(backbone: str, seed: int) -> Start:
@@ -164,14 +188,40 @@ def save(model: Any, backbone: str, folder: Path) -> None:
                 shutil.copyfile(path, partial / path.name)
 
 
-class _Masks:
-    """Pads and masks the rows of a batch: of the tokens to guess 80 % masked, 10 % swapped for others, 10 % kept."""
+class _MaskTrainer(ResumableTrainer):
+    """Computes the head where a token is to be guessed only: a seventh of its logits, which are half of the work."""
 
-    def __init__(self, tokenizer: Any, share: float, multiple: int) -> None:
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Tensor], *_: Any, **__: Any) -> Tensor:
+        """Mean cross entropy of the tokens to guess, in nats."""
+        labels = inputs.pop("labels")
+        guessed = labels != _IGNORED
+
+        def gather(_encoder: nn.Module, _arguments: Any, output: Any) -> Any:
+            output.last_hidden_state = output.last_hidden_state[guessed].unsqueeze(0)
+            return output
+
+        handle = self.model.base_model.register_forward_hook(gather)
+        try:
+            logits = model(**inputs).logits[0]
+        finally:
+            handle.remove()
+        return cross_entropy(logits.float(), labels[guessed])
+
+
+class _Masks:
+    """Pads and masks the rows of a batch: of the tokens to guess 80 % masked, 10 % swapped for others, 10 % kept.
+
+    The draw depends on the seed and the rows alone: a run that goes on from a checkpoint masks as an unbroken one.
+    """
+
+    def __init__(self, tokenizer: Any, share: float, multiple: int, seed: int) -> None:
         self.draw = DataCollatorForLanguageModeling(tokenizer, mlm_probability=share, pad_to_multiple_of=multiple)
+        self.seed = seed
 
     def __call__(self, items: list[Any]) -> Any:
         """`input_ids`, `attention_mask`, `labels` (B, L): the token to guess, -100 elsewhere."""
+        rows = [item["input_ids"] for item in items]
+        self.draw.generator = torch.Generator().manual_seed(derive_seed(self.seed, rows))
         batch = self.draw(items)
         # The mean loss over no token is not a number, which would end in the weights.
         while (batch["labels"] == _IGNORED).all():
@@ -189,25 +239,3 @@ def _try_longest(params: MlmParams, model: Any, data: datasets.Dataset) -> None:
         raise MlmError(
             f"backbone {params.backbone}: cannot read a row of {len(longest)} tokens; lower max_tokens in params.yaml"
         ) from None
-
-
-def _arguments(params: MlmParams, compute: Compute, seed: int, scratch: str) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=scratch,
-        num_train_epochs=params.epochs,
-        per_device_train_batch_size=params.batch_size,
-        learning_rate=params.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=params.warmup,
-        weight_decay=params.weight_decay,
-        use_cpu=compute.device.type == "cpu",
-        bf16=compute.dtype == torch.bfloat16,
-        fp16=compute.dtype == torch.float16,
-        save_strategy="no",
-        logging_strategy="steps",
-        logging_steps=0.02,  # share of all steps: some fifty points a curve
-        logging_nan_inf_filter=False,  # it would hide a divergence
-        report_to=[],
-        disable_tqdm=True,  # its own bar prints every log; ours does not
-        seed=seed,
-    )

@@ -22,6 +22,7 @@ from abstractor.sc import families, readout
 from abstractor.sc.masked import Verbalizer, verbalizer
 from abstractor.sc.params import ScModel
 from abstractor.sc.readout import MaskedClassifier
+from abstractor.seal import check_seal, write_seal
 
 _HEAD, _READING = "head.safetensors", "classifier.json"
 
@@ -149,7 +150,7 @@ def load_tokenizer(backbone: str) -> Any:
 
 
 def save(model: nn.Module, reading: Reading, folder: Path) -> None:
-    """Write a model folder, whole or not at all: what transformers or peft would, and the head beside it.
+    """Write a model folder, whole or not at all: what transformers or peft would, the head and a seal beside it.
 
     SC3's head belongs to the model that transformers writes; only where an adapter stands for it, a new one is beside.
     """
@@ -162,30 +163,48 @@ def save(model: nn.Module, reading: Reading, folder: Path) -> None:
             head = {name: weight.detach().cpu().contiguous() for name, weight in model.parts()[1]}
             save_file(head, partial / _HEAD)
         write_json(partial / _READING, reading._asdict())
+        write_seal(partial, folder)
 
 
-def load(
-    folder: Path, codebook: Codebook, dtype: torch.dtype = torch.float32
-) -> tuple[Classifier | MaskedClassifier, Reading]:
-    """A trained classifier in evaluation mode, and how it reads; `dtype` as in `build`.
+def read(folder: Path, codebook: Codebook) -> Reading:
+    """How the trained classifier of a folder reads.
 
     Raises:
-        RunError: the folder holds no classifier, or one for other variables.
-        ArchitectureError: the backbone cannot compute in `dtype`.
+        SealError: the folder is not what training wrote there.
+        RunError: it holds no classifier, or one for other variables.
     """
+    check_seal(folder)
     if not (folder / _READING).is_file():
-        raise RunError(f"{folder} holds no classifier; run its training stage, or pull it: `dvc pull {folder}`")
+        raise RunError(f"{folder} holds no classifier; list its model under ar in params.yaml, not sc")
     reading = Reading(**json.loads((folder / _READING).read_text(encoding="utf-8")))
     if reading.columns != list(codebook.columns):
         raise RunError(f"{folder} was trained for other variables than codebook {codebook.dataset}; train it again")
+    return reading
+
+
+def load(
+    folder: Path, reading: Reading, codebook: Codebook, dtype: torch.dtype = torch.float32
+) -> Classifier | MaskedClassifier:
+    """A trained classifier in evaluation mode.
+
+    Args:
+        folder: of the classifier.
+        reading: as `read` found it, so that no unchecked folder is loaded.
+        codebook: the variables.
+        dtype: as in `build`.
+
+    Raises:
+        RunError: its backbone has not been fetched.
+        ArchitectureError: the backbone cannot compute in `dtype`.
+    """
     source = backbone_folder(reading.backbone) if reading.adapter else folder
     if reading.form == "masked":
-        return _load_masked(folder, source, codebook, reading, dtype).eval(), reading
+        return _load_masked(folder, source, codebook, reading, dtype).eval()
     base = _pretrained(source, reading.max_tokens, dtype)
     backbone = PeftModel.from_pretrained(base, folder) if reading.adapter else base
     model = Classifier(backbone, len(reading.columns), reading.pooling, 0.0)
     model.head.load_state_dict(load_file(folder / _HEAD))
-    return model.eval(), reading
+    return model.eval()
 
 
 def _load_masked(

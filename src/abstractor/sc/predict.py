@@ -11,7 +11,7 @@ from abstractor.runs import Compute, to_device
 from abstractor.sc import inputs
 from abstractor.sc.layout import Layout, probabilities
 from abstractor.sc.masked import row_builder
-from abstractor.sc.model import load, load_tokenizer
+from abstractor.sc.model import load, load_tokenizer, read
 from abstractor.scoring import Driver, Part
 
 
@@ -26,14 +26,15 @@ def driver(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int
 
     Raises:
         RunError: the folder holds no classifier, or one for other variables.
+        SealError: the model is not what training wrote.
     """
-    model, reading = load(folder, codebook, compute.dtype)
-    model.to(compute.device)
+    reading = read(folder, codebook)
+    model = load(folder, reading, codebook, compute.dtype).to(compute.device)
     tokenizer = load_tokenizer(reading.backbone)
     builder = row_builder(tokenizer, codebook, reading.form, reading.max_tokens)
     layout, multiple = Layout.of(codebook), alignment(compute.device.type)
 
-    def read(cases: pd.DataFrame) -> Part:
+    def tokenise(cases: pd.DataFrame) -> Part:
         items = inputs.tokenise(tokenizer, codebook, cases, None)
         rows = [builder.rows(narratives) for narratives in items["narratives"]]
         targets = items["targets"]
@@ -47,4 +48,4 @@ def driver(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int
 
         return Part([max(map(len, case)) for case in rows], max(map(len, rows)), score)
 
-    return Driver(read, codebook, compute, batch_tokens)
+    return Driver(tokenise, codebook, compute, batch_tokens)

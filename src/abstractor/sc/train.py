@@ -1,6 +1,7 @@
 """Trains one sequence classifier on one fold's training part."""
 
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def train(
     examples: Examples,
     compute: Compute,
     seed_of: tuple[int, str, int],
+    checkpoints: Path | None = None,
 ) -> Outcome:
     """Fine-tune a classifier.
 
@@ -43,6 +45,7 @@ def train(
         examples: what the fold learns from.
         compute: device and dtype.
         seed_of: global seed, model name, fold: what the seeds are derived from.
+        checkpoints: see `training.fit`.
 
     Raises:
         RunError: training collapsed with every allowed seed, or the backbone cannot do what `params` ask for.
@@ -75,6 +78,7 @@ def train(
         (derive_seed(*seed_of, params.seed, "initialisation", attempt) for attempt in count()),
         order_seed,
         lambda model: optimiser_groups(model, params),
+        checkpoints,
     )
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from abstractor.ar.adapters import add_lora, import_engine, load, load_base, load_tokenizer, save
 from abstractor.ar.model import ModelError, question_logits
 from abstractor.ar.packing import pack
+from abstractor.seal import SealError
 
 CPU = torch.device("cpu")
 BATCH = ([list(range(20, 30)), [7, 8]], [[3, 4], [5]])
@@ -40,17 +41,33 @@ def test_a_saved_adapter_gives_the_same_logits(backbone: Path, tmp_path: Path) -
     assert not loaded.training
 
 
+def test_adapters_that_take_turns_on_a_backbone_give_the_same_logits(backbone: Path, tmp_path: Path) -> None:
+    for seed, name in enumerate(("one", "two")):
+        save(adapted(backbone, seed), tmp_path / name, "small")
+    base = load_base(backbone, torch.float32, CPU)
+    with torch.inference_mode():
+        bare = question_logits(base, pack(*BATCH))
+        for name in ("one", "two", "one"):
+            alone = load(tmp_path / name, load_base(backbone, torch.float32, CPU))
+            model = load(tmp_path / name, base)
+            assert torch.equal(question_logits(model, pack(*BATCH)), question_logits(alone, pack(*BATCH)))
+            base = model.unload()
+        assert torch.equal(question_logits(base, pack(*BATCH)), bare)
+        assert not torch.equal(question_logits(alone, pack(*BATCH)), bare)
+
+
 def test_an_adapters_folder_holds_the_adapter_alone_and_always_the_same_bytes(backbone: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        save(adapted(backbone), tmp_path / name, "small")
-    files = sorted(file.name for file in (tmp_path / "one").iterdir())
-    config = json.loads((tmp_path / "one" / "adapter_config.json").read_text())
-    weights = load_file(tmp_path / "one" / "adapter_model.safetensors")
+        save(adapted(backbone), tmp_path / name / "m/0", "small")
+    one, two = (tmp_path / name / "m/0" for name in ("one", "two"))
+    files = sorted(file.name for file in one.iterdir())
+    config = json.loads((one / "adapter_config.json").read_text())
+    weights = load_file(one / "adapter_model.safetensors")
 
-    assert files == ["adapter_config.json", "adapter_model.safetensors"]
+    assert files == ["adapter_config.json", "adapter_model.safetensors", "seal.json"]
     for name in files:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-        assert str(tmp_path).encode() not in (tmp_path / "one" / name).read_bytes()
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+        assert str(tmp_path).encode() not in (one / name).read_bytes()
     assert config["base_model_name_or_path"] == "small"
     assert config["target_modules"] == ["lm_head", "q_proj", "v_proj"]
     assert all(".lora_" in name for name in weights), "no full matrix of the head"
@@ -81,8 +98,16 @@ def test_an_unknown_target_is_named_beside_the_known_ones(backbone: Path) -> Non
 def test_a_missing_backbone_and_a_missing_adapter_say_what_to_run(backbone: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"holds no config\.json"):
         load_base(tmp_path / "nowhere", torch.float32, CPU)
-    with pytest.raises(ModelError, match=r"adapter_config\.json is missing"):
+    with pytest.raises(SealError, match=r"seal\.json is missing; run the stage .*`dvc pull \S*nowhere"):
         load(tmp_path / "nowhere", load_base(backbone, torch.float32, CPU))
+
+
+def test_a_changed_adapter_is_refused(backbone: Path, tmp_path: Path) -> None:
+    save(adapted(backbone), tmp_path / "adapter", "small")
+    config = tmp_path / "adapter/adapter_config.json"
+    config.write_text(config.read_text().replace('"lora_alpha": 8', '"lora_alpha": 9'))
+    with pytest.raises(SealError, match=r"adapter_config\.json changed"):
+        load(tmp_path / "adapter", load_base(backbone, torch.float32, CPU))
 
 
 def test_an_adapter_of_another_backbone_is_refused(backbone: Path, make_model: Any, tmp_path: Path) -> None:

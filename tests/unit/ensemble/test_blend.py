@@ -1,5 +1,8 @@
 """Blending on invented predictions."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,3 +67,34 @@ def test_what_is_not_coded_moves_nothing() -> None:
     assert masked.weights["Note"] == pytest.approx(blend.fit(CODEBOOK, half, labels, prior=1.0).weights["Note"])
     labels["Note"] = np.int16(-1)
     assert blend.fit(CODEBOOK, tables, labels, prior=1.0).weights["Note"] == {"a": 0.5, "b": 0.5}
+
+
+FITTED = blend.Blend({"Note": {"a": 0.1, "b": 0.9}, "Place": {"a": 1 / 3, "b": 2 / 3}}, {"Note": 0.1 + 0.2})
+
+
+def test_an_ensemble_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
+    cuts = {"a": {"Note": 0.5}, blend.ENSEMBLE: FITTED.thresholds}
+    blend.write(tmp_path / "blend.json", FITTED, cuts)
+    assert blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"]) == FITTED
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": {"Note": {"a": 1.0}, "Place": {"a": 1.0}}}, "other models"),
+        ({"weights": {"Note": FITTED.weights["Note"]}}, "other variables"),
+        ({"thresholds": {"a": {"Note": 0.5}}}, "other variables"),
+        ({"thresholds": {blend.ENSEMBLE: {"Note": float("nan")}}}, "holds no fitted ensemble"),
+        ({"extra": 1}, "holds no fitted ensemble"),
+    ],
+)
+def test_an_ensemble_of_something_else_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    content = {"weights": FITTED.weights, "thresholds": {blend.ENSEMBLE: FITTED.thresholds}} | change
+    (tmp_path / "blend.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(blend.BlendError, match=message):
+        blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"])
+
+
+def test_a_missing_ensemble_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(blend.BlendError, match=r"blend.json is missing; run `dvc repro ensemble`"):
+        blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"])

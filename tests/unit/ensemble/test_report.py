@@ -69,7 +69,7 @@ def test_score_table_compares_every_system_with_the_baseline(labels: pd.DataFram
 
 
 def test_f1_plot_holds_both_systems_of_every_variable(labels: pd.DataFrame) -> None:
-    rows = report.f1_plot(CODEBOOK, labels, {"baseline": labels, "ensemble": labels})
+    rows = report.f1_plot(CODEBOOK, labels, {"baseline": labels, "ensemble": labels}, smallest=0)
     assert rows.to_numpy().tolist() == [
         [variable, system, 1.0] for variable in ("Note", "Place") for system in ("baseline", "ensemble")
     ]
@@ -79,8 +79,25 @@ def test_reliability_counts_every_coded_column_once(labels: pd.DataFrame) -> Non
     labels.loc[labels.index[:50], "Place"] = -1
     given = pd.DataFrame(0.0, index=labels.index, columns=list(CODEBOOK.columns), dtype=np.float32)
     given["Note"], given["Place=1"] = np.where(labels["Note"] == 1, 0.85, 0.25), 1.0
-    rows = report.reliability_plot(CODEBOOK, labels, {"ensemble": given})
+    rows = report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=0)
     assert rows["count"].sum() == 150 + 3 * 100
     by_mean = rows.set_index("predicted")
     assert by_mean.loc[0.85, "observed"] == 1 and by_mean.loc[0.25, "observed"] == 0
     assert by_mean.loc[1.0, "observed"] == pytest.approx((labels["Place"] == 1).sum() / 100, abs=1e-5)
+
+
+def test_plots_leave_out_what_rests_on_few_cases(labels: pd.DataFrame) -> None:
+    labels["Note"] = (np.arange(150) < 5).astype(np.int16)
+    rows = report.f1_plot(CODEBOOK, labels, {"ensemble": labels}, smallest=10)
+    assert rows.empty, "Place goes too, or the mean would tell the F1 of Note"
+
+    given = pd.DataFrame(0.05, index=labels.index, columns=list(CODEBOOK.columns), dtype=np.float32)
+    given.iloc[:30] = 0.95
+    whole = report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=0)
+    hits = ((labels[:30]["Note"] == 1).sum() + 30, (labels[30:]["Note"] == 1).sum() + 120)
+    assert whole["count"].tolist() == [480, 120] and hits == (35, 120)
+    few = 1 + int(min(hits))
+    joined = report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=few)
+    assert joined["count"].tolist() == [600]
+    assert joined["observed"].tolist() == [round(155 / 600, 5)]
+    assert report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=156).empty

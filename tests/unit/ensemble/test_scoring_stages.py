@@ -27,6 +27,7 @@ CODEBOOK = {
 PARAMS = {
     "corpus": "invented",
     "seed": 7,
+    "smallest_count": 10,
     "folds": [0, 1],
     "sc_1": ["one"],
     "sc_2": ["two"],
@@ -180,6 +181,15 @@ def test_only_labelled_cases_are_scored(finished: Path) -> None:
     labels.to_csv(path)
     run("evaluate")
     assert read_metrics("evaluate")["cases"] == NEW - 1
+
+
+def test_few_labelled_cases_are_not_scored_in_public(finished: Path) -> None:
+    path = Path("data/raw/invented/test_labels.csv")
+    labels = pd.read_csv(path, index_col="uid").astype("Int64")
+    labels.iloc[9:] = pd.NA
+    labels.to_csv(path)
+    run("evaluate")
+    assert read_metrics("evaluate") == {"cases": None, "suppressed": {"below": 10, "values": 4}}
 
 
 @pytest.mark.parametrize(

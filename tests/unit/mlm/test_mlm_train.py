@@ -21,12 +21,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from abstractor import backbones, codebook, corpus
+from abstractor import checkpoints, codebook, corpus
+from abstractor.checkpoints import arguments
 from abstractor.errors import UserError
 from abstractor.mlm.params import MlmParams
-from abstractor.mlm.train import MlmError, Outcome, _Masks, rows, save, start, train
+from abstractor.mlm.train import MlmError, Outcome, _Masks, _MaskTrainer, rows, save, start, train
 from abstractor.params import ParamsError
 from abstractor.runs import Compute
+from abstractor.seal import pin
 
 STAGE = Path(__file__).parents[3] / "stages/pretrain_mlm.py"
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
@@ -87,7 +89,7 @@ def test_the_loss_falls_on_a_repetitive_text(project: Path) -> None:
 def test_the_folder_is_a_backbone_for_encoders_and_for_masked_lms(project: Path, backbone: str) -> None:
     outcome, folder = trained(backbone=backbone), Path("models/backbones/read")
     save(outcome.model, backbone, folder)
-    assert set(backbones.pin("read", folder)["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert set(pin("read", folder)["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
     tokenizer = (folder / "tokenizer.json").read_bytes()
     assert tokenizer == Path(f"models/backbones/{backbone}/tokenizer.json").read_bytes()
     for kind, weights in ((AutoModelForMaskedLM, outcome.model), (AutoModel, outcome.model.bert)):
@@ -156,14 +158,59 @@ def test_no_known_token_at_all_is_refused_without_quoting_any(project: Path) -> 
 
 
 def test_only_plain_tokens_are_guessed_and_always_one_at_least(project: Path) -> None:
-    masks, guessed = _Masks(start("tiny", 0).tokenizer, 0.05, 1), 0
-    for _ in range(50):
+    tokenizer, guessed = start("tiny", 0).tokenizer, 0
+    for seed in range(50):
+        masks = _Masks(tokenizer, 0.05, 1, seed)
         batch = masks([{"input_ids": [2, 5, 1, 3]}, {"input_ids": [2, 6, 7, 8, 3]}])
         labels = batch["labels"]
         assert ((labels == -100) | (labels >= 5)).all()
         assert batch["attention_mask"].tolist() == [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
         guessed = min(guessed or 9, int((labels != -100).sum()))
     assert guessed == 1
+
+
+def test_a_batch_is_masked_alike_whenever_it_comes(project: Path) -> None:
+    masks, batch = _Masks(start("tiny", 0).tokenizer, 0.5, 1, 3), [{"input_ids": [2, *([5, 6, 7] * 9), 3]}]
+    first = masks(batch)["labels"]
+    other = masks([{"input_ids": [2, *([5, 6, 8] * 9), 3]}])["labels"]
+    assert torch.equal(masks(batch)["labels"], first)
+    assert not torch.equal(other == -100, first == -100)
+
+
+def test_the_loss_is_the_one_of_transformers(project: Path) -> None:
+    model, tokenizer, _ = start("tiny", 0)
+    made = rows(tokenizer, TEXTS, 16)
+    batch = _Masks(tokenizer, 0.3, 1, 0)([{"input_ids": row} for row in made["input_ids"][:4]])
+    expected = model.eval()(**batch).loss
+    trainer = _MaskTrainer(Path("scratch"), {}, [], model=model, args=arguments(Path("scratch"), True, 0))
+    found = trainer.compute_loss(model, dict(batch))
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+    assert model.base_model._forward_hooks == {}
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        """Stands for a kill."""
+
+    def stopping(self: Any, *parts: Any, **options: Any) -> Any:
+        if self.state.global_step == 3:
+            raise Stopped
+        return plain(self, *parts, **options)
+
+    whole, plain = trained(), _MaskTrainer.compute_loss
+    settings = (MlmParams(**SETTINGS), TEXTS, CPU, (7, "read"), tmp_path / "checkpoints")
+    with monkeypatch.context() as patched:
+        patched.setattr(_MaskTrainer, "compute_loss", stopping)
+        patched.setattr(checkpoints, "_SHARE", float("inf"))
+        with pytest.raises(Stopped):
+            train(*settings)
+    resumed = train(*settings)
+    assert resumed.resumed == 3
+    assert resumed.curve == whole.curve
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], weight), name
 
 
 def test_a_divergence_is_refused(project: Path) -> None:
@@ -227,7 +274,7 @@ def test_the_stage_writes_a_backbone_a_curve_and_a_card(
     staged: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_stage(staged, "read", monkeypatch)
-    backbones.pin("read", Path("models/backbones/read"))
+    pin("read", Path("models/backbones/read"))
     assert Path("metrics/curves/read/mlm.tsv").read_text(encoding="utf-8").startswith("step\tpart\tloss\n1\ttraining\t")
     assert card()["transductive"] is True and card()["head"] == "pretrained" and card()["steps"] == 6
     assert card()["parameters"] == SETTINGS

@@ -14,7 +14,7 @@ from abstractor.examples import Examples
 from abstractor.runs import Compute, RunError, autocast
 from abstractor.sc.inputs import RowBuilder, micro_batch, tokenise
 from abstractor.sc.layout import Layout, probabilities
-from abstractor.sc.model import Classifier, Reading, build, load, load_tokenizer, save
+from abstractor.sc.model import Classifier, Reading, build, load, load_tokenizer, read, save
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.train import learner, optimiser_groups, train
@@ -286,7 +286,7 @@ def test_a_trained_big_bird_is_read_as_it_was_trained(
     for limit, expected in ((SHORT, "original_full"), (SHORT + 1, "block_sparse")):
         params = of(settings, "big_bird", max_tokens=limit)
         save(build(params, 5), Reading.of(params, "concatenated", codebook), Path("models/m/0"))
-        model, _ = load(Path("models/m/0"), codebook)
+        model = load(Path("models/m/0"), read(Path("models/m/0"), codebook), codebook)
         assert model.backbone.attention_type == expected
 
 

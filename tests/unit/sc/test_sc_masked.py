@@ -14,7 +14,7 @@ from abstractor.runs import Compute, RunError, autocast
 from abstractor.sc.inputs import micro_batch, tokenise
 from abstractor.sc.layout import Layout, probabilities
 from abstractor.sc.masked import in_words, row_builder, verbalizer
-from abstractor.sc.model import Reading, build_masked, load, load_tokenizer, save
+from abstractor.sc.model import Reading, build_masked, load, load_tokenizer, read, save
 from abstractor.sc.params import ScModel
 from abstractor.sc.predict import driver
 from abstractor.sc.readout import MaskedClassifier, card
@@ -327,7 +327,7 @@ def test_debertas_own_head_is_found(project: Path, settings: dict[str, Any], cod
     torch.testing.assert_close(found, written_out(logits[rows["input_ids"] == MASK].unsqueeze(0)), atol=1e-5, rtol=0)
     save(model, Reading.of(ScModel(**settings), "masked", codebook), Path("models/m/0"))
     with torch.inference_mode():
-        assert torch.equal(load(Path("models/m/0"), codebook)[0](**rows), found)
+        assert torch.equal(load(Path("models/m/0"), read(Path("models/m/0"), codebook), codebook)(**rows), found)
 
 
 # Training, saving, prediction

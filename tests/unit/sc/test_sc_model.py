@@ -6,10 +6,13 @@ import torch
 from transformers import AutoModel
 
 from abstractor.codebook import Codebook
-from abstractor.runs import RunError
+from abstractor.runs import Compute, RunError
 from abstractor.sc.inputs import micro_batch
-from abstractor.sc.model import Reading, build, load, pool, save
+from abstractor.sc.model import Reading, build, load, pool, read, save
 from abstractor.sc.params import ScModel
+from abstractor.seal import SealError
+
+CPU = Compute(torch.device("cpu"), torch.float32, "a test")
 
 LORA = {"rank": 2, "alpha": 4, "dropout": 0.0, "targets": ["value", "query"]}
 
@@ -53,7 +56,8 @@ def test_a_saved_classifier_predicts_the_same(
         for weight in model.parameters():
             weight.add_(0.01)  # an adapter starts at zero, which would hide a lost one
     save(model, Reading.of(params, "apart", codebook), Path("models/m/0"))
-    again, reading = load(Path("models/m/0"), codebook)
+    reading = read(Path("models/m/0"), codebook)
+    again = load(Path("models/m/0"), reading, codebook)
     assert reading.form == "apart"
     rows = _rows([[[2, 8, 9, 3]]])
     with torch.inference_mode():
@@ -78,10 +82,10 @@ def test_an_adapters_bytes_do_not_depend_on_the_run(
     params = ScModel(**settings | {"lora": LORA})
     for name in ("one", "other"):
         torch.manual_seed(3)
-        save(build(params, 5), Reading.of(params, "apart", codebook), Path(name))
-    for path in Path("one").iterdir():
-        assert path.read_bytes() == (Path("other") / path.name).read_bytes()
-    assert str(project) not in Path("one/adapter_config.json").read_text()
+        save(build(params, 5), Reading.of(params, "apart", codebook), Path(name) / "m/0")
+    for path in Path("one/m/0").iterdir():
+        assert path.read_bytes() == (Path("other/m/0") / path.name).read_bytes()
+    assert str(project) not in Path("one/m/0/adapter_config.json").read_text()
 
 
 def test_rows_longer_than_the_backbone_reads_are_refused(project: Path, settings: dict[str, Any]) -> None:
@@ -93,12 +97,16 @@ def test_a_classifier_of_other_variables_is_refused(project: Path, params: ScMod
     reading = Reading.of(params, "apart", codebook)._replace(columns=["Other"])
     save(build(params, 1), reading, Path("models/m/0"))
     with pytest.raises(RunError, match="trained for other variables"):
-        load(Path("models/m/0"), codebook)
+        read(Path("models/m/0"), codebook)
 
 
-def test_a_missing_folder_is_refused(project: Path, codebook: Codebook) -> None:
-    with pytest.raises(RunError, match="dvc pull models/m/0"):
-        load(Path("models/m/0"), codebook)
+def test_a_missing_or_swapped_folder_is_refused(project: Path, params: ScModel, codebook: Codebook) -> None:
+    with pytest.raises(SealError, match="dvc pull models/m/0"):
+        read(Path("models/m/0"), codebook)
+    save(build(params, 5), Reading.of(params, "apart", codebook), Path("models/m/1"))
+    Path("models/m/1").rename("models/m/0")
+    with pytest.raises(SealError, match="models/m/0 holds the model of m/1"):
+        read(Path("models/m/0"), codebook)
 
 
 def _rows(cases: list[list[list[int]]]) -> dict[str, Any]:

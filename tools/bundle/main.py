@@ -1,0 +1,17 @@
+"""Read data/test_features.csv, write submission.csv: python main.py, wherever the bundle was unpacked."""
+
+import os
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(FOLDER / "src"))
+    sys.dont_write_bytecode = True
+    os.chdir(FOLDER)
+
+    from abstractor import bundle
+    from abstractor.errors import run_script
+
+    run_script(bundle.main)

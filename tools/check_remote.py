@@ -1,0 +1,61 @@
+"""Hash all that the DVC remote holds and remove what is not whole: python tools/check_remote.py.
+
+A push asks the remote for names only, and takes a folder for complete once its list of files is there: what was cut
+short or lost is never sent anew. So a file goes that is not what its name says, and with it every list that names it;
+the next `dvc push` on a machine that has them sends both. Run it while nobody pushes: a file on its way is not whole.
+"""
+
+from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
+from dvc_objects.errors import ObjectFormatError
+
+from abstractor.errors import UserError, run_script
+
+
+class RemoteError(UserError):
+    """Something on the remote was cut short, overwritten or lost."""
+
+
+def check(repo: Repo) -> int:
+    """Hash every file of the default remote.
+
+    Returns:
+        How many there are, lists of folders included.
+
+    Raises:
+        RemoteError: some were not whole, or folders not complete; they are removed now.
+    """
+    remote = repo.cloud.get_remote_odb(command="check-remote")
+    names, whole = list(remote.all()), set()
+    for name in names:
+        try:
+            remote.check(name)  # removes what it refuses
+            whole.add(name)
+        except ObjectFormatError:
+            continue
+    incomplete = [
+        name
+        for name in whole
+        if name.endswith(".dir")
+        and any(file.value not in whole for _, _, file in Tree.load(remote, HashInfo(remote.hash_name, name)))
+    ]
+    for name in incomplete:
+        remote.delete(name)
+    if len(whole) < len(names) or incomplete:
+        raise RemoteError(
+            f"{remote.fs.unstrip_protocol(remote.path)}: expected {len(names)} whole files, removed "
+            f"{len(names) - len(whole)} that are not and the lists of {len(incomplete)} folders that lack files; "
+            "run `dvc push` on the machines that have them"
+        )
+    return len(names)
+
+
+def main() -> None:
+    """Check the remote of the project in the working directory."""
+    with Repo() as repo:
+        print(f"{check(repo)} files, all whole")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,110 @@
+"""Write one archive that predicts without network, git or DVC: python tools/t4_bundle.py [--out FILE].
+
+The same models make the same bytes. It holds code, models, codebook and versions, and no case.
+"""
+
+import argparse
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+from abstractor import bundle, codebook, members
+from abstractor.ensemble import blend
+from abstractor.errors import run_script
+from abstractor.files import replaced
+from abstractor.params import PARAMS, PIPELINE, Params
+from abstractor.pretrained import backbone_folder, check_backbone
+from abstractor.raw import CorpusName
+from abstractor.seal import check_seal, sha256
+
+OUT, FRAME, SRC = Path("build/t4-bundle.tar"), Path("tools/bundle"), Path("src")
+LOCKS = (Path("requirements/cpu.txt"), Path("requirements/gpu.txt"))
+WRITTEN = 315_532_800
+"""1980 in Unix time: tar takes an older one for a mistake."""
+
+
+def gathered(params: Params) -> dict[str, Path]:
+    """Path in the archive -> file, of all that predicting needs.
+
+    Raises:
+        UserError: a model, a fold, a backbone or the blend is missing or does not fit the others; says what makes it.
+    """
+    crew = members.read(params)
+    book_path = Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml")
+    book = codebook.load(book_path)
+    blend.read(blend.PATH, book, crew.names)
+    files = [PARAMS, PIPELINE, book_path, blend.PATH, *LOCKS, *code(), *models(params, crew, book)]
+    return {path.name: path for path in sorted(FRAME.iterdir()) if path.is_file()} | {str(path): path for path in files}
+
+
+def code() -> list[Path]:
+    """The modules of the library that the archive's main.py comes to import."""
+    finder = ModuleFinder(path=[str(SRC)])
+    finder.run_script(str(FRAME / "main.py"))
+    found = [vars(module)["__file__"] for name, module in finder.modules.items() if name != "__main__"]
+    return [SRC / Path(file).relative_to(SRC.resolve()) for file in found if file]  # a built-in module has none
+
+
+def models(params: Params, crew: members.Members, book: codebook.Codebook) -> Iterator[Path]:
+    """The files of every model-fold, and once those of each backbone that is read.
+
+    Of a backbone that only classifiers with weights of their own were trained from, that is all but its weights.
+
+    Raises:
+        UserError: a file is missing, or is not what training wrote or read.
+    """
+    from abstractor.ar.params import ArModel
+    from abstractor.sc import model as classifiers
+
+    weighty: dict[str, bool] = {}
+    for name in crew.names:
+        for fold in crew.folds:
+            folder = Path("models") / name / str(fold)
+            check_seal(folder)
+            if name in crew.sc:
+                reading = classifiers.read(folder, book)
+                backbone, adapted = reading.backbone, reading.adapter
+            else:
+                backbone, adapted = params.get(f"models.{name}", ArModel).backbone, True
+            weighty[backbone] = weighty.get(backbone, False) or adapted
+            yield from sorted(folder.iterdir())
+        check_backbone(Path("models") / name / "backbone.json", backbone)
+    for backbone, needed in weighty.items():
+        for path in sorted(backbone_folder(backbone).iterdir()):
+            if needed or not path.name.startswith("model"):  # model.safetensors, its parts and their index
+                yield path
+
+
+def write(out: Path, files: dict[str, Path]) -> None:
+    """Write the archive, whole or not at all, readable by its owner only; the same bytes from the same files."""
+    listed = {name: sha256(path) for name, path in files.items()}
+    manifest = (json.dumps(listed, indent=2, sort_keys=True) + "\n").encode()
+    with replaced(out) as partial, tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(entry(str(bundle.MANIFEST), len(manifest)), io.BytesIO(manifest))
+        for name, path in sorted(files.items()):
+            with path.open("rb") as file:
+                archive.addfile(entry(name, path.stat().st_size), file)
+
+
+def entry(name: str, size: int) -> tarfile.TarInfo:
+    """A file of the archive, without what differs by machine and day."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = size, 0o600, WRITTEN
+    return info
+
+
+def main() -> None:
+    """Gather and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=OUT, help=f"default {OUT}")
+    out: Path = parser.parse_args().out
+    files = gathered(Params())
+    write(out, files)
+    print(f"{out}: {len(files)} files, {out.stat().st_size / 1e6:.1f} MB; confidential, as the models in it are")
+
+
+if __name__ == "__main__":
+    run_script(main)
