@@ -42,6 +42,21 @@ def test_an_attempt_would_be_noticed(copy: Callable[[], tiny.Project]) -> None:
     assert len(project.network) == 1
 
 
+@pytest.mark.parametrize("setting", ["analytics", "check_update"])
+def test_dvc_reports_to_nobody_and_asks_nobody_for_a_newer_version(
+    copy: Callable[[], tiny.Project], tmp_path: Path, setting: str
+) -> None:
+    project = copy()
+    seal = sealed.command(tmp_path / "carried") if sealed.is_possible(tmp_path / "carried") else []
+    project.run(*seal, "dvc", "version")
+    assert project.network == []
+    config = project.folder / ".dvc/config"
+    config.write_text(config.read_text(encoding="utf-8").replace(f"{setting} = false", ""), encoding="utf-8")
+    if seal:  # a real attempt: not without a place where it leads nowhere
+        project.run(*seal, "dvc", "version")
+        assert any("daemon" in line for line in project.network)
+
+
 @pytest.mark.parametrize("allowed", [False, True])
 def test_the_hub_is_asked_where_a_parameter_allows_it_and_nowhere_else(
     copy: Callable[[], tiny.Project], allowed: bool

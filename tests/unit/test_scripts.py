@@ -19,8 +19,3 @@ def test_a_script_does_nothing_before_the_handler_is_in_place(script: Path) -> N
         is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
         assert is_docstring or isinstance(statement, QUIET), ast.unparse(statement)
     assert ast.unparse(last).replace('"', "'") == "if __name__ == '__main__':\n    run_script(main)"
-
-
-def test_dvc_reports_to_nobody() -> None:
-    settings = " ".join((ROOT / ".dvc/config").read_text(encoding="utf-8").split())
-    assert "analytics = false" in settings and "check_update = false" in settings
