@@ -127,5 +127,5 @@ def test_a_gathered_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     ):
         gather.read(path, MEMBERS, CODEBOOK)
     pd.DataFrame({"uid": ["x"]}).to_parquet(path)
-    with pytest.raises(PredictionsError, match="cannot be read as Parquet"):
+    with pytest.raises(PredictionsError, match="holds other columns than predictions"):
         gather.read(path, MEMBERS, CODEBOOK)
