@@ -63,7 +63,8 @@ def test_the_first_stage_of_a_fresh_clone_leaves_no_cache_open(
 
 def test_what_is_pulled_into_a_set_up_clone_is_out_of_reach(copy: Callable[[], tiny.Project], tmp_path: Path) -> None:
     trainer = copy()
-    trainer.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "remote"))
+    trainer.run("dvc", "remote", "add", "--default", "trusted-store", str(tmp_path / "remote"))
+    trainer.write_params(trainer.params() | {"trusted_remote": "store"})
     trainer.commit()
     trainer.run("dvc", "push")
     fresh = clone(trainer, tmp_path / "other")

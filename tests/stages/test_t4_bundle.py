@@ -22,6 +22,7 @@ import tiny
 from abstractor import codebook
 from abstractor.errors import UserError
 from abstractor.params import Params
+from abstractor.seal import write_seal
 
 pytestmark = pytest.mark.stage
 
@@ -227,15 +228,15 @@ def test_what_is_missing_or_damaged_is_refused_with_the_command_that_makes_it(
 ) -> None:
     monkeypatch.chdir(copy().folder)
     missing = {
-        ADAPTER: f"{ADAPTER} is missing.*dvc pull models/ar_smollm2/1",
-        "models/sc2_minilm/0/classifier.json": "models/sc2_minilm/0 holds no.*dvc pull models/sc2_minilm/0",
+        ADAPTER: "adapter_model.safetensors changed, missing.*checkout --force models/ar_smollm2/1",
+        "models/sc2_minilm/0/classifier.json": "classifier.json changed, missing.*pull --force models/sc2_minilm/0",
         "models/backbones/decoder/config.json": "models/backbones/decoder is missing.*repro fetch_backbone@decoder",
-        "models/sc1_minilm/backbone.json": "sc1_minilm/backbone.json is missing.*dvc pull pin_backbone@sc1_minilm",
+        "models/sc1_minilm/backbone.json": "sc1_minilm/backbone.json is missing.*pull models/sc1_minilm/backbone.json",
         "models/ensemble/blend.json": "models/ensemble/blend.json is missing.*dvc pull ensemble",
     }
     cut = {
-        ADAPTER: f"{ADAPTER} is no whole safetensors file.*dvc checkout --force models/ar_smollm2/1",
-        "models/backbones/decoder/tokenizer.json": "tokenizer.json differ.*dvc checkout models/backbones/decoder",
+        ADAPTER: "adapter_model.safetensors changed.*dvc checkout --force models/ar_smollm2/1",
+        "models/backbones/decoder/tokenizer.json": "tokenizer.json changed.*checkout --force models/backbones/decoder",
     }
     for content, harmed in ((None, missing), (slice(-1), cut)):
         for name, message in harmed.items():
@@ -247,7 +248,7 @@ def test_what_is_missing_or_damaged_is_refused_with_the_command_that_makes_it(
                 path.write_bytes(whole)
     with tally.trial("faults"):
         Path("models/sc1_minilm/0/optimizer.pt").touch()
-        with pytest.raises(UserError, match=r"optimizer\.pt: expected safetensors and JSON only"):
+        with pytest.raises(UserError, match=r"optimizer\.pt is no file of a model folder"):
             t4_bundle.gathered(Params())
     Path("models/sc1_minilm/0/optimizer.pt").unlink()
     t4_bundle.gathered(Params())
@@ -263,4 +264,6 @@ def test_the_backbone_of_a_classifiers_adapter_travels_with_its_weights(
             shutil.copy(path, folder)
         reading = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
         (folder / "classifier.json").write_text(json.dumps(reading | {"adapter": True}), encoding="utf-8")
+        (folder / "seal.json").unlink()
+        write_seal(folder, folder)
     assert "models/backbones/encoder/model.safetensors" in t4_bundle.gathered(Params())
