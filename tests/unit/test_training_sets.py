@@ -123,6 +123,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Runs a stage's script in the project, with members that remember words in place of networks."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("abstractor.sc.predict.driver", Memory)
+    monkeypatch.setattr("abstractor.pretrained.check_backbone", lambda *_: None)  # a memory has none
     monkeypatch.setattr(runs, "prepare_machine", lambda _: Compute(torch.device("cpu"), torch.float32, "a test"))
 
     def main_of(stage: str, *arguments: str) -> None:
