@@ -36,7 +36,7 @@ class Memory:
     def __init__(self, book: codebook.Codebook, folder: Path, *_: Any) -> None:
         self.book, self.known = book, json.loads((folder / "memory.json").read_text(encoding="utf-8"))
 
-    def predict(self, parts: Iterable[pd.DataFrame], cases: int, name: str) -> Iterator[pd.DataFrame]:
+    def predict(self, parts: Iterable[pd.DataFrame], cases: int, name: str, _: Path) -> Iterator[pd.DataFrame]:
         for part in parts:
             said = [[self.of(text)] for text in part["report"]]
             yield predictions.table(self.book, list(part.index), np.array(said))
