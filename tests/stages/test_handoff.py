@@ -270,7 +270,7 @@ def kill(project: tiny.Project, number: signal.Signals, places: list[Path], file
         going = pool.submit(project.run, *started, check=False)
         while not (pid.exists() and pid.read_text() and sum(map(count, places)) >= files):
             assert not going.done(), going.result()
-            time.sleep(0.005)
+            time.sleep(0.01)
         os.killpg(int(pid.read_text()), number)
 
 
