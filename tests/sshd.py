@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -90,7 +90,8 @@ class Server:
             return
         processes = [*self._process.children(recursive=True), self._process] if self._process.is_running() else []
         for process in processes:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # a session may end by itself meanwhile
+                process.kill()
         psutil.wait_procs(processes, timeout=30)
         self._process.wait()
         self._process = None
