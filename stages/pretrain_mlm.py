@@ -36,18 +36,17 @@ def main() -> None:
     with resume.kept(f"train/{name}/mlm", *inputs) as checkpoints:
         outcome = train(settings, texts, compute, (seed, name), checkpoints)
         save(outcome.model, settings.backbone, Path("models/backbones") / name)
-    seconds = time.monotonic() - start
-
-    write_curve(Path("metrics/curves") / name / "mlm.tsv", outcome.curve)
-    card = {
-        "parameters": settings.model_dump(),
-        "cases": sum(map(len, tables)),
-        "transductive": True,
-        "why": "every fold's held-out narratives"
-        + (" and the new cases'" if settings.new_cases else "")
-        + " are among those it was trained on; no label is",
-    }
-    runs.write_card(Path("metrics/cards") / name / "mlm.json", compute, seconds, **card, **outcome.summary())
+        seconds = time.monotonic() - start
+        write_curve(Path("metrics/curves") / name / "mlm.tsv", outcome.curve)
+        card = {
+            "parameters": settings.model_dump(),
+            "cases": sum(map(len, tables)),
+            "transductive": True,
+            "why": "every fold's held-out narratives"
+            + (" and the new cases'" if settings.new_cases else "")
+            + " are among those it was trained on; no label is",
+        }
+        runs.write_card(Path("metrics/cards") / name / "mlm.json", compute, seconds, **card, **outcome.summary())
 
 
 if __name__ == "__main__":

@@ -41,12 +41,11 @@ def main() -> None:
     with resume.kept(f"train/{name}/{fold}", *inputs) as checkpoints:
         outcome = train(model_params, book, cases, compute, (seed, name, fold), checkpoints)
         save(outcome.model, Path("models") / name / str(fold), model_params.backbone)
-    seconds = time.monotonic() - start
-
-    write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
-    card = {"parameters": model_params.model_dump(), "fold": fold}
-    card |= {"cases": len(cases.coded), "made_cases": len(cases.made)}
-    runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
+        seconds = time.monotonic() - start
+        write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
+        card = {"parameters": model_params.model_dump(), "fold": fold}
+        card |= {"cases": len(cases.coded), "made_cases": len(cases.made)}
+        runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
 
 
 if __name__ == "__main__":

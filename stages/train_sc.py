@@ -41,13 +41,12 @@ def main() -> None:
     with resume.kept(f"train/{name}/{fold}", *inputs) as checkpoints:
         outcome = train(model_params, rdrop, arguments.form, book, cases, compute, (seed, name, fold), checkpoints)
         save(outcome.model, Reading.of(model_params, arguments.form, book), Path("models") / name / str(fold))
-    seconds = time.monotonic() - start
-
-    write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
-    card = {"parameters": model_params.model_dump(), "rdrop": rdrop, "fold": fold}
-    card |= {"cases": len(cases.coded), "made_cases": len(cases.made)}
-    card |= head_card(outcome.model)
-    runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
+        seconds = time.monotonic() - start
+        write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
+        card = {"parameters": model_params.model_dump(), "rdrop": rdrop, "fold": fold}
+        card |= {"cases": len(cases.coded), "made_cases": len(cases.made)}
+        card |= head_card(outcome.model)
+        runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
 
 
 if __name__ == "__main__":

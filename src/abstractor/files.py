@@ -123,14 +123,27 @@ def replaced(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    _remove(partial)
+    for rest in (partial, _doomed(path)):  # of a run that was killed
+        _remove(rest)
     try:
         yield partial
         if path.is_dir():
-            shutil.rmtree(path)
+            discard(path)
         partial.replace(path)
     finally:
         _remove(partial)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder, first from under its name: a run that is killed meanwhile leaves no part of it there."""
+    doomed = _doomed(folder)
+    _remove(doomed)
+    folder.rename(doomed)
+    _remove(doomed)
+
+
+def _doomed(path: Path) -> Path:
+    return path.with_name(f".{path.name}.discarded")
 
 
 def _remove(path: Path) -> None:

@@ -1,14 +1,15 @@
 """A run that was stopped goes on where it was: a folder that outlives it, found again by what the run depends on."""
 
 import hashlib
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from abstractor.files import discard
 from abstractor.runs import versions
+from abstractor.seal import sha256
 
 SCRATCH = Path(".scratch/runs")
 """Outside of what stages make, which DVC deletes when a stage starts."""
@@ -33,10 +34,10 @@ def kept(purpose: str, *depends: Any) -> Iterator[Path]:
     folder = place / key(*depends)
     for other in place.iterdir() if place.is_dir() else ():
         if other != folder:
-            shutil.rmtree(other)
+            discard(other)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     yield folder
-    shutil.rmtree(place)
+    discard(folder)
 
 
 def key(*depends: Any) -> str:
@@ -45,11 +46,13 @@ def key(*depends: Any) -> str:
     modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("abstractor.")]
     code = [Path(module.__file__) for module in modules if module.__file__]
     for item in (*depends, *code, versions()):
-        paths = sorted(item.rglob("*")) if isinstance(item, Path) and item.is_dir() else [item]
-        for path in paths:
-            if isinstance(path, Path) and path.is_file():
-                with path.open("rb") as file:
-                    digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
-            elif not isinstance(path, Path):
-                digest.update(f"{path!r}\0".encode())
+        digest.update(f"{_content(item)!r}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def _content(item: Any) -> Any:
+    """Of a file or folder the names and hashes of its files, else the item itself."""
+    if not isinstance(item, Path):
+        return item
+    files = sorted(path for path in item.rglob("*") if path.is_file()) if item.is_dir() else [item]
+    return [(path.relative_to(item.parent).as_posix(), sha256(path) if path.is_file() else None) for path in files]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from abstractor import files
 from abstractor.files import read_yaml, replaced, write_json
 
 
@@ -119,3 +120,23 @@ def test_replaces_a_folder_and_what_a_killed_run_left(tmp_path: Path) -> None:
 
     assert [file.name for file in path.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_kill_while_an_old_folder_goes_leaves_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "made"
+    for name in ("one", "two"):
+        (path / name).mkdir(parents=True)
+
+    def killed(folder: Path) -> None:
+        if (folder / "one").is_dir():
+            (folder / "one").rmdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt), replaced(path) as partial:
+            partial.mkdir()
+    assert not path.exists()
+    with replaced(path) as partial:
+        partial.mkdir()
+    assert [each.name for each in tmp_path.iterdir()] == ["made"]

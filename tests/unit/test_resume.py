@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from abstractor import resume
+from abstractor import files, resume
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +62,20 @@ def test_the_key_changes_with_every_input(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(resume.sys.modules, "abstractor.added", resume.sys.modules["abstractor.errors"])
     keys.append(resume.key(file, folder, 2))
     assert len(set(keys)) == len(keys)
+
+
+def test_a_kill_while_it_is_cleared_up_leaves_nothing_to_go_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else half a checkpoint would be taken for a whole one, again and again."""
+
+    def killed(path: Path) -> None:
+        next(path.rglob("note")).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt), resume.kept("train/m/0", "same") as folder:
+            (folder / "whole").mkdir()
+            (folder / "whole/note").write_text("kept", encoding="utf-8")
+    with resume.kept("train/m/0", "same") as folder:
+        assert list(folder.iterdir()) == []
+    assert not list(resume.SCRATCH.rglob("whole"))
