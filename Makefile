@@ -25,7 +25,7 @@ owner_only := umask 077 &&
 # What DVC was copying when it was killed, under a name of its own: it would refuse to go on past it.
 no_torsos := find data models -type f -name '.*.tmp' -delete
 
-.PHONY: help setup repro test test-slow quick corpus new-cases remote check-remote push pull predict hand-back blend \
+.PHONY: help setup repro mend test test-slow quick corpus new-cases remote check-remote push pull predict hand-back blend \
   recipe pin-backbones bench ablate t4-plan t4-bundle lock supply-chain audit clean
 
 help: ## print this help
@@ -33,8 +33,11 @@ help: ## print this help
 
 setup: $(installed) ## virtual environment with the pinned packages (LOCK=gpu: with the gpu extra)
 
-repro: setup ## run the pipeline: dvc repro
+repro: mend ## run the pipeline: dvc repro
 	$(owner_only) dvc repro
+
+mend: setup ## put right what DVC left half-written when it was killed
+	@$(owner_only) python tools/mend.py
 
 test: setup ## lint, types and all tests
 	$(owner_only) ruff check . && ruff format --check . && mypy && pytest -m ""
@@ -65,7 +68,7 @@ check-remote: setup ## hash all that the remote holds, remove what is not whole
 push: setup ## push models and predictions to the trusted remote, with the run cache; never narratives
 	$(owner_only) python tools/push.py
 
-pull: setup ## fetch the models that predicting needs, and nothing else
+pull: mend ## fetch the models that predicting needs, and nothing else
 	$(no_torsos)
 	$(owner_only) dvc pull fetch_backbone pretrain_mlm pin_backbone train_sc_1 train_sc_2 train_sc_3 train_ar
 
@@ -77,7 +80,7 @@ hand-back: setup ## give predictions back: push them, commit dvc.lock
 	git diff --quiet HEAD -- dvc.lock || git commit --quiet --message "Predict new cases" -- dvc.lock
 	git push
 
-blend: setup ## weights, thresholds and submission from predictions that another machine gave back
+blend: mend ## weights, thresholds and submission from predictions that another machine gave back
 	$(no_torsos)
 	$(owner_only) dvc pull infer_t4_sc infer_t4_ar infer_t4
 	$(owner_only) dvc repro evaluate

@@ -1,0 +1,76 @@
+"""What DVC writes in place is mended after a cut at any byte."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import mend
+import pytest
+from dvc.dvcfile import Lockfile
+from dvc.repo import Repo
+
+STAGES = ("first", "second", "third")
+WHOLE = "schema: '2.0'\nstages:\n" + "".join(
+    f"  {name}:\n    cmd: python {name}.py\n    outs:\n    - path: data/{name}\n      hash: md5\n"
+    f"      md5: {'a' * 31}{number}\n      size: 12\n"
+    for number, name in enumerate(STAGES)
+)
+
+
+@pytest.fixture
+def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[2] / ".dvc/config", tmp_path / ".dvc/config")
+    return Repo()
+
+
+def stages(repo: Repo) -> dict[str, object]:
+    return dict(Lockfile(repo, "dvc.lock").load().get("stages", {}))
+
+
+def test_a_lock_that_is_cut_off_keeps_the_stages_before_the_cut(repo: Repo) -> None:
+    mend.LOCK.write_text(WHOLE, encoding="utf-8")
+    whole, mended = stages(repo), 0
+    for cut in range(len(WHOLE)):
+        mend.LOCK.write_text(WHOLE[:cut], encoding="utf-8")
+        mended += not mend.is_whole(repo)
+        mend.mend_lock(repo)
+        kept = stages(repo)
+        finished = [name for name in STAGES if WHOLE.find(f"  {name}:") < cut and f"\n  {name}:" in WHOLE[:cut]][:-1]
+        assert {name: kept[name] for name in finished} == {name: whole[name] for name in finished}, cut
+    assert mended > len(WHOLE) / 5
+
+
+def test_a_whole_lock_stays_as_it_is(repo: Repo) -> None:
+    mend.LOCK.write_text(WHOLE, encoding="utf-8")
+    mend.main()
+    assert mend.LOCK.read_text(encoding="utf-8") == WHOLE
+
+
+@pytest.mark.parametrize("text", ["", '{"write": {"data/x": {"pid'])
+def test_a_list_of_running_commands_that_is_cut_off_goes(repo: Repo, text: str) -> None:
+    mend.RUNNING.write_text(text, encoding="utf-8")
+    mend.main()
+    assert not mend.RUNNING.exists()
+
+
+def test_a_whole_list_stays(repo: Repo) -> None:
+    mend.RUNNING.write_text("{}", encoding="utf-8")
+    mend.main()
+    assert mend.RUNNING.exists()
+
+
+def test_nothing_is_touched_while_another_dvc_runs(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+    mend.RUNNING.write_text("", encoding="utf-8")
+    holder = subprocess.Popen(
+        ["python", "-c", "from dvc.repo import Repo\nwith Repo().lock:\n print('held', flush=True)\n input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+    mend.main()
+    holder.communicate(b"\n")
+    assert mend.RUNNING.exists()
+    assert "another DVC is running" in capsys.readouterr().out

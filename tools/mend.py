@@ -1,0 +1,65 @@
+"""Put right what DVC left half-written when it was killed, before it runs again: python tools/mend.py.
+
+DVC 3.67 writes dvc.lock and its list of running commands in place. Cut off, the list stops every later command; of
+dvc.lock, the stages that are whole are kept: `dvc repro` takes the others from its run cache, without running them.
+While another DVC runs, nothing is touched.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from dvc.dvcfile import Lockfile
+from dvc.exceptions import DvcException
+from dvc.lock import LockError
+from dvc.repo import Repo
+
+from abstractor.errors import run_script
+from abstractor.files import replaced
+
+LOCK, RUNNING = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
+
+
+def main() -> None:
+    """Mend both files."""
+    with Repo() as repo:
+        try:
+            with repo.lock:
+                mend_running()
+                mend_lock(repo)
+        except LockError:
+            print("another DVC is running; nothing was looked at")
+
+
+def mend_running() -> None:
+    """Remove the list of running commands if it is none; DVC makes a new one."""
+    try:
+        json.loads(RUNNING.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        RUNNING.unlink()
+        print(f"removed {RUNNING}, which a killed DVC had left half-written")
+
+
+def mend_lock(repo: Repo) -> None:
+    """Cut dvc.lock back to the stages that are whole."""
+    while LOCK.is_file() and not is_whole(repo):
+        text = LOCK.read_text(encoding="utf-8", errors="replace")
+        names = [match.start() for match in re.finditer(r"^  \S", text, re.MULTILINE)]
+        with replaced(LOCK) as partial:
+            partial.write_text(text[: names[-1]] if len(names) > 1 else "schema: '2.0'\nstages: {}\n", encoding="utf-8")
+        print(f"cut {LOCK} back by a stage that a killed DVC had left half-written")
+
+
+def is_whole(repo: Repo) -> bool:
+    """Whether DVC can read dvc.lock."""
+    try:
+        Lockfile(repo, str(LOCK)).load()
+    except DvcException:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    run_script(main)
