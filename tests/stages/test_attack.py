@@ -12,6 +12,8 @@ def test_the_attack_finds_what_a_control_learned_and_writes_nothing_when_quick(
     copy: Callable[[], tiny.Project],
 ) -> None:
     project = copy()
+    kept = [project.folder / name for name in ("benchmarks/results/memorisation.json", "docs/confidentiality.md")]
+    before = [path.read_bytes() for path in kept]
     params = project.params()
     model = params["models"]["ar_smollm2"]
     # Random embeddings tell tokens apart too weakly for anything to be learned below the head.
@@ -20,4 +22,4 @@ def test_the_attack_finds_what_a_control_learned_and_writes_nothing_when_quick(
     printed = project.run("python", "benchmarks/memorisation.py", "--quick")  # fails unless the control is seen
     rows = [line.split(" | ")[0].removeprefix("| ") for line in printed.splitlines() if line.startswith("| ")]
     assert rows == ["adapter learned", "none", "answers, as the project trains", "reports, the control"]
-    assert not (project.folder / "benchmarks/results/memorisation.json").exists()
+    assert [path.read_bytes() for path in kept] == before
