@@ -84,9 +84,10 @@ def lay_new_cases(name: str, source: Path, data: Path) -> int:
         The number of new cases.
 
     Raises:
-        CorpusError: the file or a case breaks the rules of a raw corpus.
+        CorpusError: the name is the made-up corpus', or the file or a case breaks the rules of a raw corpus.
         CodebookError: there is no codebook of this name, or it breaks its own rules.
     """
+    _check_name(name)
     book = codebooks.load(data / "codebooks" / f"{name}.yaml")
     cases, folder = read_features(source, book), data / "raw" / name
     with ExitStack() as stack:
@@ -106,7 +107,10 @@ def _check_name(name: str) -> None:
     except ValidationError:
         raise CorpusError("the name of a corpus is a-z, 0-9 and _, starting with a letter; choose another") from None
     if name == MADE:
-        raise CorpusError(f"the corpus {MADE} is made by its own stage (`dvc repro demo_corpus`); choose another name")
+        raise CorpusError(
+            f"the corpus {MADE} is made by its own stage (`dvc repro demo_corpus`), which would undo this; "
+            f"take a corpus of another name (`make corpus NAME=.. FROM=..`)"
+        )
 
 
 def _new_cases(source: Path, book: Codebook) -> tuple[Coded, Layout, bool]:

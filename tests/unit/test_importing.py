@@ -196,6 +196,16 @@ def test_bad_new_cases_change_nothing(project: Path, run: Callable[..., tuple[in
     assert content(project / "data") == before
 
 
+def test_new_cases_of_the_made_up_corpus_are_refused(project: Path, run: Callable[..., tuple[int, str]]) -> None:
+    (project / "data/codebooks").mkdir(parents=True)
+    shutil.copy(project / "from/codebook.yaml", project / "data/codebooks/demo.yaml")
+    (project / "params.yaml").write_text(PARAMS.replace("corpus: tiny", "corpus: demo"))
+    code, printed = run("import_new_cases", "from/test_features.csv")
+
+    assert code == 2 and "demo is made by its own stage" in printed
+    assert not (project / "data/raw").exists()
+
+
 def test_prepare_writes_cases_labels_and_folds(project: Path, run: Callable[..., tuple[int, str]]) -> None:
     run("import_corpus", "tiny", "from")
     code, printed = run("prepare")
