@@ -85,7 +85,7 @@ blend: mend ## weights, thresholds and submission from predictions that another 
 	$(owner_only) dvc pull infer_t4_sc infer_t4_ar infer_t4
 	$(owner_only) dvc repro evaluate
 
-recipe: setup ## put a recipe into params.yaml: make recipe NAME=lean (or two_rounds, reference)
+recipe: setup ## put a recipe into params.yaml: make recipe NAME=lean (or two_rounds, reference, ablation)
 	@$(if $(NAME),,echo "usage: make recipe NAME=lean" >&2; exit 2)
 	@python tools/recipe.py "$(NAME)"
 
