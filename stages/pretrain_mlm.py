@@ -40,7 +40,6 @@ def main() -> None:
         write_curve(Path("metrics/curves") / name / "mlm.tsv", outcome.curve)
         card = {
             "parameters": settings.model_dump(),
-            "cases": sum(map(len, tables)),
             "transductive": True,
             "why": "every fold's held-out narratives"
             + (" and the new cases'" if settings.new_cases else "")

@@ -44,7 +44,6 @@ def main() -> None:
         seconds = time.monotonic() - start
         write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
         card = {"parameters": model_params.model_dump(), "rdrop": rdrop, "fold": fold}
-        card |= {"cases": len(cases.coded), "made_cases": len(cases.made)}
         card |= head_card(outcome.model)
         runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
 

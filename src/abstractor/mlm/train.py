@@ -26,7 +26,7 @@ from transformers import (
 from abstractor.batching import alignment
 from abstractor.callbacks import Progress
 from abstractor.checkpoints import ResumableTrainer, arguments
-from abstractor.errors import UserError
+from abstractor.errors import UserError, out_of_memory
 from abstractor.files import replaced
 from abstractor.mlm.params import MlmParams
 from abstractor.pretrained import backbone_folder
@@ -56,7 +56,6 @@ class Outcome(NamedTuple):
     model: nn.Module
     head: str
     """As `Start.head`."""
-    rows: int
     steps: int
     curve: list[tuple[int, str, float]]
     """(step, "training", loss)."""
@@ -65,7 +64,7 @@ class Outcome(NamedTuple):
 
     def summary(self) -> dict[str, Any]:
         """For the run card."""
-        return {"head": self.head, "resumed_at_step": self.resumed, "rows": self.rows, "steps": self.steps}
+        return {"head": self.head, "resumed_at_step": self.resumed, "steps": self.steps}
 
 
 def train(
@@ -122,7 +121,7 @@ def train(
         points = trainer.curve()
     if not all(math.isfinite(loss) for _, _, loss in points):
         raise MlmError(f"mlm.{seed_of[1]}: training diverged (the loss is not finite); lower learning_rate")
-    return Outcome(model, head, len(data), trainer.state.global_step, points, trainer.skipped)
+    return Outcome(model, head, trainer.state.global_step, points, trainer.skipped)
 
 
 def start(backbone: str, seed: int) -> Start:
@@ -237,7 +236,9 @@ def _try_longest(params: MlmParams, model: Any, data: datasets.Dataset) -> None:
     try:
         with torch.inference_mode():
             model(input_ids=torch.tensor([longest]))
-    except (IndexError, RuntimeError):
+    except (IndexError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise
         raise MlmError(
             f"backbone {params.backbone}: cannot read a row of {len(longest)} tokens; lower max_tokens in params.yaml"
         ) from None
