@@ -49,6 +49,21 @@ def test_a_whole_lock_stays_as_it_is(repo: Repo) -> None:
     assert mend.LOCK.read_text(encoding="utf-8") == WHOLE
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        WHOLE.replace("  second:", "<<<<<<< HEAD\n  second:").replace("  third:", "=======\n  third:") + ">>>>>>> b\n",
+        WHOLE.replace("cmd: python first.py", "cmd: [python"),
+    ],
+    ids=["a merge with conflicts", "damage in the middle"],
+)
+def test_what_no_kill_did_is_refused_and_left_alone(repo: Repo, broken: str) -> None:
+    mend.LOCK.write_text(broken, encoding="utf-8")
+    with pytest.raises(mend.MendError, match="take one side whole"):
+        mend.main()
+    assert mend.LOCK.read_text(encoding="utf-8") == broken
+
+
 @pytest.mark.parametrize("text", ["", '{"write": {"data/x": {"pid'])
 def test_a_list_of_running_commands_that_is_cut_off_goes(repo: Repo, text: str) -> None:
     mend.RUNNING.write_text(text, encoding="utf-8")
