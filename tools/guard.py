@@ -1,12 +1,14 @@
 """Refuse case data in git: python tools/guard.py, before each commit by tools/hooks/pre-commit and in `make test`.
 
 Looks at the index, which is what a commit would hold: every file's name, size and first lines, no matter how it got
-there. It says which file and why, and shows nothing of it.
+there; with --history at every version of a file in the commits up to this one too, since a push sends them all. It says
+which file and why, and shows nothing of it.
 """
 
+import argparse
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -31,8 +33,11 @@ TABLES = {
 }
 TABLES_ALLOWED = ("metrics/plots/", "metrics/curves/")
 """Where aggregates for plots lie."""
-WEIGHTS = {".safetensors", ".gguf", ".bin", ".pt", ".pth", ".pkl", ".ckpt", ".npy", ".npz"}
-RECORDS = {".json", ".yaml", ".yml", ".txt"} | TABLES
+WEIGHTS = {".safetensors", ".gguf", ".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz"}
+CLOSED = {".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar", ".tgz", ".sqlite", ".sqlite3", ".db", ".duckdb"}
+CLOSED |= {".h5", ".hdf5", ".docx", ".pdf"}
+"""Files that hold others, or text, where it cannot be looked for."""
+RECORDS = {".json", ".yaml", ".yml", ".txt", ".html"} | TABLES
 """Files whose keys are looked at too; code and prose may name a column."""
 CODEBOOKS = "data/codebooks/"
 
@@ -70,9 +75,13 @@ def problem(entry: Entry, known: Names) -> str | None:
         return f"a table ({suffix}) outside {' and '.join(TABLES_ALLOWED)}"
     if suffix in WEIGHTS:
         return f"weights ({suffix})"
+    if suffix in CLOSED:
+        return f"an archive, database or document ({suffix}), which may hold anything"
     if entry.path.startswith(CODEBOOKS):
         return None
     text = entry.content.decode("utf-8", errors="replace")
+    if suffix == ".ipynb" and '"output_type"' in text:
+        return "a notebook with outputs; clear them"
     columns = _header(text) | (_keys(text, known) if suffix in RECORDS else set())
     if columns & known.narratives:
         return "a narrative column"
@@ -80,27 +89,46 @@ def problem(entry: Entry, known: Names) -> str | None:
     return "uids with coded variables" if "uid" in columns and variables else None
 
 
-def check(folder: Path) -> None:
-    """Look at every file of the index of the repository in `folder`.
+def check(folder: Path, history: bool = False) -> None:
+    """Look at every file of the index of the repository in `folder`, and of its commits.
 
     Raises:
         GuardError: names each file that may not be there, and says what to do.
     """
     known = names(folder)
-    found = [(entry.path, why) for entry in index(folder) if (why := problem(entry, known))]
+    refuse(index(folder), known, "take it out of the commit with `git rm --cached FILE`")
+    if history:
+        refuse(committed(folder), known, "a later commit does not take it away: rewrite those since, before any push")
+
+
+def refuse(entries: Iterable[Entry], known: Names, advice: str) -> None:
+    """Raise `GuardError` with the names of those that may not be in git, if there are any."""
+    found = [(entry.path, why) for entry in entries if (why := problem(entry, known))]
     if found:
         raise GuardError(
             "git may hold no case data:\n"
             + "".join(f"  {path}: {why}\n" for path, why in found)
-            + "take it out of the commit with `git rm --cached FILE`; what belongs to a case lives in data/, which git "
-            "ignores and DVC keeps"
+            + f"{advice}; what belongs to a case lives in data/, which git ignores and DVC keeps"
         )
 
 
 def index(folder: Path) -> Iterator[Entry]:
     """All files of git's index, with their content there."""
     listed = _git(folder, "ls-files", "--stage", "-z").split(b"\0")[:-1]
-    blobs = [(line.split()[1], line.split(b"\t", 1)[1]) for line in listed]
+    return _contents(folder, [(line.split()[1], line.split(b"\t", 1)[1]) for line in listed])
+
+
+def committed(folder: Path) -> Iterator[Entry]:
+    """Every version of every file in the commits up to the present one."""
+    lines = [line.split(b" ", 1) for line in _git(folder, "rev-list", "--objects", "HEAD").splitlines()]
+    names = [(line[0], line[1]) for line in lines if len(line) == 2 and line[1]]
+    asked = b"\n".join(name for name, _ in names) + b"\n"
+    kinds = _git(folder, "cat-file", "--batch-check=%(objecttype)", given=asked).splitlines()
+    return _contents(folder, [name for name, kind in zip(names, kinds, strict=True) if kind == b"blob"])
+
+
+def _contents(folder: Path, blobs: list[tuple[bytes, bytes]]) -> Iterator[Entry]:
+    """The files of pairs (object, path)."""
     output = _git(folder, "cat-file", "--batch", given=b"\n".join(blob for blob, _ in blobs) + b"\n" if blobs else b"")
     start = 0
     for _, path in blobs:
@@ -111,15 +139,16 @@ def index(folder: Path) -> Iterator[Entry]:
 
 
 def _header(text: str) -> set[str]:
-    """The fields of the first line that is not empty, whatever parts them."""
+    """The fields of the first line that is not empty, whatever parts them: a printed table has two spaces or more."""
     first = text.lstrip("\ufeff \r\n").split("\n", 1)[0]
-    return {field.strip(" \r\"'") for field in re.split(r"[,;\t|]", first)}
+    return {field.strip(" \r\"'") for field in re.split(r"[,;\t|]|\s{2,}", first)}
 
 
 def _keys(text: str, known: Names) -> set[str]:
-    """The known names that stand as a key of JSON or YAML."""
+    """The known names that stand as a key of JSON or YAML, or head a column in HTML."""
     wanted = "|".join(map(re.escape, sorted(known.narratives | known.variables | {"uid"})))
-    return set(re.findall(rf"(?:^|[\s{{,\[])[\"']?({wanted})[\"']?\s*:", text, re.MULTILINE))
+    before, after = r"(?:(?:^|[\s{,\[])[\"']?|<th[^>]*>\s*)", r"(?:[\"']?\s*:|\s*</th>)"
+    return set(re.findall(f"{before}({wanted}){after}", text, re.MULTILINE))
 
 
 def _git(folder: Path, *command: str, given: bytes = b"") -> bytes:
@@ -131,7 +160,9 @@ def _git(folder: Path, *command: str, given: bytes = b"") -> bytes:
 
 def main() -> None:
     """Check the repository of the working directory."""
-    check(Path.cwd())
+    parser = argparse.ArgumentParser(description="Refuse case data in git.")
+    parser.add_argument("--history", action="store_true", help="look at all commits up to this one too")
+    check(Path.cwd(), parser.parse_args().history)
 
 
 if __name__ == "__main__":

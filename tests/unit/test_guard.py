@@ -15,7 +15,7 @@ KNOWN = guard.Names({"NarrativeLE"}, {"Argument", "WeaponType1"})
 
 
 def test_git_holds_no_case_data() -> None:
-    guard.check(ROOT)
+    guard.check(ROOT, history=True)
 
 
 @pytest.fixture
@@ -70,6 +70,12 @@ def test_the_hook_refuses_a_narrative_and_shows_nothing_of_it(clone: Path) -> No
         ("metrics/curves/a.tsv", "WeaponType1=3\tuid\n", "uids with coded variables"),
         ("notes.md", "x" * (guard.LARGEST + 1), "1,000,001 bytes"),
         ("models/m/adapter.safetensors", "", "weights"),
+        ("cases", "     uid   NarrativeLE  CallerID\n0    a1   text\n", "a narrative column"),
+        ("page.html", "<table><tr><th></th><th>NarrativeLE</th></tr></table>", "a narrative column"),
+        ("look.ipynb", '{"cells": [{"outputs": [{"output_type": "stream"}]}]}', "a notebook with outputs"),
+        ("train_features.csv.gz", "\x1f", "an archive"),
+        ("cases.SQLite", "", "an archive"),
+        ("models.pickle", "", "weights"),
         ("src/large.py", "x" * (guard.LARGEST + 1), "1,000,001 bytes"),
     ],
 )
@@ -86,6 +92,7 @@ def test_what_may_not_be_in_git(path: str, content: str, why: str) -> None:
         ("tests/test_x.py", 'rows = {"uid": ["1"], "NarrativeLE": ["x"]}\n'),
         ("dvc.lock", "x" * (guard.LARGEST + 1)),
         ("empty.csv.md", ""),
+        ("look.ipynb", '{"cells": [{"outputs": []}]}'),
         ("logo.png", "\x89PNG"),
     ],
 )
@@ -100,6 +107,17 @@ def test_the_index_counts_not_the_working_tree(clone: Path) -> None:
     (clone / "cases.csv").unlink()
     with pytest.raises(guard.GuardError, match=r"cases\.csv"):
         guard.check(clone)
+
+
+def test_what_a_later_commit_took_away_is_still_there(clone: Path) -> None:
+    (clone / "old.txt").write_text("uid;NarrativeLE\n", encoding="utf-8")
+    git(clone, "add", "-A")
+    git(clone, "commit", "-qnm", "Add without the hook")
+    git(clone, "rm", "-q", "old.txt")
+    git(clone, "commit", "-qm", "Take it away")
+    guard.check(clone)
+    with pytest.raises(guard.GuardError, match=r"old\.txt: a narrative column\na later commit does not take it away"):
+        guard.check(clone, history=True)
 
 
 def test_every_codebook_counts(clone: Path) -> None:
