@@ -70,7 +70,7 @@ push: setup ## push models and predictions to the trusted remote, with the run c
 
 pull: mend ## fetch the models that predicting needs, and nothing else
 	$(no_torsos)
-	$(owner_only) dvc pull fetch_backbone pretrain_mlm pin_backbone train_sc_1 train_sc_2 train_sc_3 train_ar
+	$(owner_only) python tools/pull.py
 
 predict: pull ## predict the new cases with pulled models, without training
 	$(owner_only) dvc repro --single-item --allow-missing prepare_new infer_t4_sc infer_t4_ar infer_t4
