@@ -3,7 +3,8 @@
 import hashlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from abstractor.seal import sha256
 
 SCRATCH = Path(".scratch/runs")
 """Outside of what stages make, which DVC deletes when a stage starts."""
+_ALSO = ("bitsandbytes", "iterative-stratification", "scikit-learn", "tokenizers", "unsloth")
+"""Packages beside those of a run card."""
 
 
 @contextmanager
@@ -25,7 +28,7 @@ def kept(purpose: str, *depends: Any) -> Iterator[Path]:
     Args:
         purpose: what the run makes, as a relative path: `train/sc1_minilm/0`.
         depends: what its result depends on: files and folders as `Path`, by content; anything else by its `repr`.
-            The project's loaded modules and the versions of its packages are added.
+            The script, the project's loaded modules and the versions of packages are added.
 
     Yields:
         The folder, readable by its owner only.
@@ -41,13 +44,22 @@ def kept(purpose: str, *depends: Any) -> Iterator[Path]:
 
 
 def key(*depends: Any) -> str:
-    """Sixteen hexadecimal digits that change with any of `depends`, the loaded code and the packages; see `kept`."""
+    """Sixteen hexadecimal digits that change with any of `depends`, the code and the packages; see `kept`."""
     digest = hashlib.sha256()
-    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("abstractor.")]
-    code = [Path(module.__file__) for module in modules if module.__file__]
-    for item in (*depends, *code, versions()):
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(("abstractor.", "__main__"))]
+    code = [Path(file) for module in modules if (file := getattr(module, "__file__", None))]
+    for item in (*depends, *code, packages()):
         digest.update(f"{_content(item)!r}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def packages() -> dict[str, str | None]:
+    """The versions of all that shapes rows, batches, steps or weights; None for an optional package that is missing."""
+    found: dict[str, str | None] = dict.fromkeys(_ALSO)
+    for name in _ALSO:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found | versions()
 
 
 def _content(item: Any) -> Any:
