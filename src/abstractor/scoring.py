@@ -72,16 +72,23 @@ class Driver:
         with tqdm(total=cases, desc=f"predict {name}", unit="case") as bar:
             for number, part in enumerate(parts):
                 kept = done / f"{number}.parquet" if done else None
-                if kept is not None and kept.is_file():
+                table = self._finished(kept) if kept else None
+                if table is not None:
                     bar.update(len(part))
-                    yield predictions.read(kept, self._codebook)
-                    continue
-                table = self._scored(part, bar)
-                if kept is not None:
-                    predictions.write(kept, self._codebook, table)
+                else:
+                    table = self._scored(part, bar)
+                    if kept:
+                        predictions.write(kept, self._codebook, table)
                 yield table
         if self.halved:
             print(f"{name}: {self.halved} batches did not fit in memory and were halved; lower infer.batch_tokens")
+
+    def _finished(self, kept: Path) -> pd.DataFrame | None:
+        """A part that a stopped run has finished; None where there is none, or what a power cut left of one."""
+        try:
+            return predictions.read(kept, self._codebook) if kept.is_file() else None
+        except predictions.PredictionsError:
+            return None
 
     def _scored(self, part: pd.DataFrame, bar: tqdm) -> pd.DataFrame:
         read = self._read(part)
@@ -120,7 +127,7 @@ def _fitting(score: Callable[[list[int]], np.ndarray], group: list[int]) -> np.n
     """
     try:
         return score(group)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
     if torch.cuda.is_available():

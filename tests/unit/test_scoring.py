@@ -69,6 +69,7 @@ def test_every_case_gets_its_own_probability(budget: int, size: int) -> None:
     "error",
     [
         torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
         RuntimeError(
             "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
         ),
@@ -129,3 +130,11 @@ def test_a_stopped_run_scores_only_what_it_had_not_finished(tmp_path: Path) -> N
     assert [len(table) for table in resumed] == [4, 4, 2]
     pd.testing.assert_frame_equal(pd.concat(resumed), whole, check_exact=True)
     assert model.tried == [4, 4, 2]
+
+
+@pytest.mark.parametrize("left", [b"", b"PAR1 and no more"])
+def test_a_kept_part_that_a_power_cut_emptied_is_scored_again(tmp_path: Path, left: bytes) -> None:
+    whole, _ = predicted(Model(), 1000)
+    (tmp_path / "0.parquet").write_bytes(left)
+    again = pd.concat(Driver(Model().read, CODEBOOK, CPU, 1000).predict([CASES], len(CASES), "m/0", tmp_path))
+    pd.testing.assert_frame_equal(again, whole, check_exact=True)

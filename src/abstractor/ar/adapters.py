@@ -15,8 +15,10 @@ import torch
 from abstractor.ar.model import ModelError
 from abstractor.ar.params import ArModel
 from abstractor.architectures import choose_attention
+from abstractor.errors import out_of_memory
 from abstractor.files import replaced
 from abstractor.pretrained import tidy_adapter
+from abstractor.runs import go_offline
 from abstractor.seal import check_seal, write_seal
 
 
@@ -27,6 +29,7 @@ def import_engine(engine: str) -> None:
         ModelError: unsloth is not installed or finds no GPU.
     """
     if engine == "unsloth":
+        go_offline()  # the hub's client, which it imports, reads that once
         _import_extra("unsloth", "engine: unsloth", "engine: transformers")
 
 
@@ -152,6 +155,8 @@ def load(folder: Path, base: Any) -> Any:
     try:
         return PeftModel.from_pretrained(base, str(folder), torch_device=str(base.device)).eval()
     except (RuntimeError, ValueError) as error:
+        if out_of_memory(error):
+            raise
         raise ModelError(
             f"{folder}: the adapter does not fit its backbone ({type(error).__name__}); train it again"
         ) from None

@@ -4,7 +4,9 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import peft
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -118,6 +120,14 @@ def test_an_adapter_of_another_backbone_is_refused(backbone: Path, make_model: A
         load(tmp_path / "adapter", wider)
 
 
+def test_a_lack_of_memory_is_not_taken_for_a_wrong_adapter(backbone: Path, tmp_path: Path) -> None:
+    save(adapted(backbone), tmp_path / "adapter", "small")
+    base = load_base(backbone, torch.float32, CPU)
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(torch.OutOfMemoryError):
+        patched.setattr(peft.PeftModel, "from_pretrained", Mock(side_effect=torch.OutOfMemoryError))
+        load(tmp_path / "adapter", base)
+
+
 def test_a_tokenizer_travels_with_its_template(tokenizer: Any, tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
 
@@ -129,6 +139,15 @@ def test_a_missing_extra_says_how_to_get_it(package: str, backbone: Path, monkey
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ModelError, match=rf"needs the package {package}: pip install"):
         import_engine("unsloth") if package == "unsloth" else load_base(backbone, torch.float32, CPU, quantize="nf4")
+
+
+def test_unsloth_is_imported_with_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its imports read `HF_HUB_OFFLINE` once."""
+    (tmp_path / "unsloth.py").write_text("import os\nseen = os.environ.get('HF_HUB_OFFLINE')\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    import_engine("unsloth")
+    assert sys.modules.pop("unsloth").seen == "1"
 
 
 def test_quantized_weights_need_a_gpu(backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
