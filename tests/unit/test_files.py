@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from abstractor import files
-from abstractor.files import read_yaml, replaced, write_json
+from abstractor.files import emptied, read_yaml, replaced, write_json
 
 
 def yaml_of(folder: Path, text: str) -> object:
@@ -140,3 +140,13 @@ def test_a_kill_while_an_old_folder_goes_leaves_no_part_of_it(tmp_path: Path, mo
     with replaced(path) as partial:
         partial.mkdir()
     assert [each.name for each in tmp_path.iterdir()] == ["made"]
+
+
+def test_a_scratch_folder_is_empty_at_first_and_gone_at_the_end(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    (work / "of a killed run").mkdir(parents=True)
+    with pytest.raises(KeyError), emptied(work):
+        assert list(work.iterdir()) == []
+        (work / "table").touch()
+        raise KeyError
+    assert not work.exists()
