@@ -205,20 +205,20 @@ def test_local_folder_is_taken_by_its_hash_and_refused_when_changed(bert, tmp_pa
 
 def test_what_a_killed_fetch_left_goes_with_the_next(bert, tmp_path, monkeypatch):
     """Else gigabytes would stay in a folder that stages depend on."""
-    seen = []
-    monkeypatch.setattr(backbones, "_fetch_folder", lambda *_: seen.extend(tmp_path.rglob(".*")) or fail())
-    with pytest.raises(KeyboardInterrupt):
-        fetch("tiny", local(bert), tmp_path / "tiny")
-    monkeypatch.undo()
-    scratch = next(path for path in seen if "fetch" in path.name)
-    scratch.mkdir()
-    (scratch / "wheel").write_text("half of it")
-    fetch("tiny", local(bert), tmp_path / "tiny")
+    spec, whole, there = local(bert), backbones._fetch_folder, []
+
+    def watched(*arguments):
+        there.append({path.name for path in tmp_path.iterdir()})
+        whole(*arguments)
+
+    monkeypatch.setattr(backbones, "_fetch_folder", watched)
+    fetch("tiny", spec, tmp_path / "tiny")
+    for name in there[0]:  # as a kill would leave it
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights").write_text("half of them")
+    fetch("tiny", spec, tmp_path / "tiny")
+    assert there == [{".tiny.fetch", ".tiny.partial"}] * 2
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
-
-
-def fail():
-    raise KeyboardInterrupt
 
 
 def test_pickled_weights_are_refused(bert, tmp_path):
