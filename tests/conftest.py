@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import faults
 import pytest
 import tally
 import tiny
@@ -66,3 +67,9 @@ def copy(finished: tiny.Project, tmp_path: Path) -> Callable[[], tiny.Project]:
         return tiny.Project(folder, dict(finished.environment))
 
     return make
+
+
+@pytest.fixture
+def heard(request: pytest.FixtureRequest) -> faults.Heard:
+    """Holds what is printed to docs/faults.md."""
+    return lambda printed, fault="": faults.check(request.node.originalname, printed, fault)

@@ -96,7 +96,9 @@ class Project:
         """The bytes of every file that stages make from cases: tables, models, submission."""
         folders = ("data/prepared", "data/training", "data/predictions", "models")
         files = [path for name in folders for path in sorted((self.folder / name).rglob("*")) if path.is_file()]
-        return {str(path.relative_to(self.folder)): path.read_bytes() for path in files if path.name[0] != "."}
+        found = {path.relative_to(self.folder): path for path in files}
+        hidden = {name for name in found if any(part.startswith(".") for part in name.parts)}  # half-written
+        return {str(name): path.read_bytes() for name, path in found.items() if name not in hidden}
 
     def predictions(self) -> dict[str, bytes]:
         """The bytes of every table of predictions and of the submission."""

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import pandas as pd
 import pytest
 import tiny
+from faults import Heard
 from tally import Tally
 
 from abstractor.seal import write_seal
@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.stage, pytest.mark.reliability]
 State = dict[str, bytes]
 
 KEPT = ("data/prepared", "data/training", "data/predictions", "models", "metrics")
-TABLE = tiny.ROOT / "docs/faults.md"
 
 FULL = """
 cp -a "$place" "$TMPDIR/before" && mount -t tmpfs -o size=32m none "$place" && cp -a "$TMPDIR/before/." "$place"
@@ -60,26 +59,6 @@ def thorough(tally: Tally) -> None:
     """For what takes long and is much like a case that always runs."""
     if not tally.thorough:
         pytest.skip("only with --thorough")
-
-
-class Heard(Protocol):
-    """Asserts that a text has all the words that a row of docs/faults.md quotes."""
-
-    def __call__(self, printed: str, fault: str = "") -> None:
-        """Of the rows that name the running test, one that has the words `fault` in its first column."""
-
-
-@pytest.fixture
-def heard(request: pytest.FixtureRequest) -> Heard:
-    rows = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    own = [(row[0], re.findall(r"`([^`]+)`", row[1])) for row in rows if f"`{request.node.originalname}`" in row[3]]
-
-    def check(printed: str, fault: str = "") -> None:
-        quoted = [words for name, words in own if fault in name]
-        assert len(quoted) == 1 and quoted[0], f"{fault}: {len(quoted)} rows"
-        assert all(words in printed for words in quoted[0]), printed
-
-    return check
 
 
 @pytest.fixture

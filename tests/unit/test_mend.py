@@ -8,6 +8,7 @@ import mend
 import pytest
 from dvc.dvcfile import Lockfile
 from dvc.repo import Repo
+from faults import Heard
 
 STAGES = ("first", "second", "third")
 WHOLE = "schema: '2.0'\nstages:\n" + "".join(
@@ -57,11 +58,38 @@ def test_a_whole_lock_stays_as_it_is(repo: Repo) -> None:
     ],
     ids=["a merge with conflicts", "damage in the middle"],
 )
-def test_what_no_kill_did_is_refused_and_left_alone(repo: Repo, broken: str) -> None:
+def test_what_no_kill_did_is_refused_and_left_alone(repo: Repo, broken: str, heard: Heard) -> None:
     mend.LOCK.write_text(broken, encoding="utf-8")
-    with pytest.raises(mend.MendError, match="take one side whole"):
+    with pytest.raises(mend.MendError, match="take one side whole") as refused:
         mend.main()
+    heard(str(refused.value))
     assert mend.LOCK.read_text(encoding="utf-8") == broken
+
+
+def dvc(*command: str) -> tuple[int, str]:
+    """Exit code of a DVC command and what it prints."""
+    done = subprocess.run(["dvc", *command], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_dvc_stops_at_a_list_that_is_cut_off_until_it_is_mended(repo: Repo, heard: Heard) -> None:
+    Path("dvc.yaml").write_text("stages: {one: {cmd: touch made, outs: [made]}}\n", encoding="utf-8")
+    mend.RUNNING.write_text('{"write": {"data/x": {"pid', encoding="utf-8")
+    code, printed = dvc("repro")
+    assert code and not Path("made").exists()
+    heard(printed)
+    mend.main()
+    assert dvc("repro")[0] == 0 and Path("made").exists()
+
+
+def test_dvc_stops_at_a_lock_that_is_cut_off_until_it_is_mended(repo: Repo, heard: Heard) -> None:
+    Path("dvc.yaml").write_text("stages: {one: {cmd: touch made, outs: [made]}}\n", encoding="utf-8")
+    mend.LOCK.write_text(WHOLE[: WHOLE.index("hash") + 4], encoding="utf-8")
+    code, printed = dvc("repro")
+    assert code and not Path("made").exists()
+    heard(printed)
+    mend.main()
+    assert dvc("repro")[0] == 0 and Path("made").exists()
 
 
 @pytest.mark.parametrize("text", ["", '{"write": {"data/x": {"pid'])
