@@ -230,6 +230,18 @@ def words_in(path: Path) -> bool:
     return any(marker.encode() in content for marker in MARKERS)
 
 
+def holders(folder: Path) -> set[Path]:
+    """Files below a folder that hold a marker."""
+    return {path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and words_in(path)}
+
+
+def outside(project: Project) -> set[Path]:
+    """Files that hold a marker and should not: of the project, its home, its temporary folder, what DVC keeps apart."""
+    allowed = [project.folder / name for name in ("data", ".dvc/cache", "tiny")]
+    everywhere = holders(project.folder.parent)
+    return {path for path in everywhere if not any(path.is_relative_to(place) for place in allowed)}
+
+
 def make(target: str, **variables: object) -> list[str]:
     """The command that runs a target of the Makefile in the environment there is."""
     return ["make", "-o", "setup", target, *(f"{name}={value}" for name, value in variables.items())]

@@ -10,29 +10,17 @@ import tiny
 pytestmark = pytest.mark.stage
 
 
-def holders(folder: Path) -> set[Path]:
-    """Files below a folder that hold a marker."""
-    return {path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and tiny.words_in(path)}
-
-
-def outside(project: tiny.Project) -> set[Path]:
-    """Files that hold a marker and should not: of the project, its home, its temporary folder, what DVC keeps apart."""
-    allowed = [project.folder / name for name in ("data", ".dvc/cache", "tiny")]
-    everywhere = holders(project.folder.parent)
-    return {path for path in everywhere if not any(path.is_relative_to(place) for place in allowed)}
-
-
 def test_markers_are_where_they_belong(finished: tiny.Project) -> None:
     """Else the search below would find nothing for the wrong reason."""
-    found = {path.relative_to(finished.folder) for path in holders(finished.folder / "data")}
+    found = {path.relative_to(finished.folder) for path in tiny.holders(finished.folder / "data")}
     assert {Path("data/prepared/cases.parquet"), Path("data/prepared/new_cases.parquet")} <= found
     assert Path("data/raw/marked/train_features.csv") in found
-    assert holders(finished.folder / ".dvc/cache")
+    assert tiny.holders(finished.folder / ".dvc/cache")
 
 
 @pytest.mark.reliability
 def test_markers_are_nowhere_else(finished: tiny.Project, tally: tally.Tally) -> None:
-    found = outside(finished)
+    found = tiny.outside(finished)
     tally.markers_found = len(found)
     assert found == set()
     for place in ("home", "tmp", "site", "project/metrics/cards", "project/models/ar_smollm2", "project/.dvc/tmp"):
@@ -42,11 +30,11 @@ def test_markers_are_nowhere_else(finished: tiny.Project, tally: tally.Tally) ->
 @pytest.mark.parametrize("place", ["home/log", "tmp/left", "project/.dvc/tmp/left", "project/metrics/cards/left"])
 def test_a_marker_elsewhere_would_be_found(copy: Callable[[], tiny.Project], place: str) -> None:
     project = copy()
-    assert outside(project) == set()
+    assert tiny.outside(project) == set()
     path = project.folder.parent / place
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"quoted: {tiny.MARKERS[1]}", encoding="utf-8")
-    assert outside(project) == {path}
+    assert tiny.outside(project) == {path}
 
 
 def test_no_log_holds_a_marker(finished: tiny.Project) -> None:
@@ -62,13 +50,13 @@ def test_git_holds_no_marker(finished: tiny.Project) -> None:
 
 
 def test_case_files_are_readable_by_their_owner_only(finished: tiny.Project) -> None:
-    for path in holders(finished.folder / "data"):
+    for path in tiny.holders(finished.folder / "data"):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_plots_hold_no_marker(finished: tiny.Project, tmp_path: Path) -> None:
     finished.run("dvc", "plots", "show", "-o", str(tmp_path / "plots"))
-    assert holders(tmp_path) == set()
+    assert tiny.holders(tmp_path) == set()
     assert (tmp_path / "plots/index.html").exists()
 
 
@@ -136,7 +124,7 @@ def test_a_stage_that_fails_prints_no_marker_and_leaves_none(
             path.write_bytes(before)
             assert "error: " in printed, name
             assert not any(marker in printed for marker in tiny.MARKERS), name
-            assert outside(project) == set(), name
+            assert tiny.outside(project) == set(), name
 
 
 WRITERS = (
@@ -167,7 +155,7 @@ def test_a_stage_that_is_killed_leaves_text_where_it_belongs(
             left = half_written(project)
             assert any(map(tiny.words_in, left)), command
             assert all(path.stat().st_mode & 0o077 == 0 for path in left), command
-            assert outside(project) == set(), command
+            assert tiny.outside(project) == set(), command
             del project.environment["WATCH_KILL"]
             project.run(*command.split())
             assert half_written(project) == [], command
