@@ -62,7 +62,7 @@ remote: setup ## where models and predictions wait for other machines: make remo
 	@# Else DVC keeps the torso of a file whose transfer broke off, and calls it up to date.
 	dvc remote modify trusted-store verify true
 
-check-remote: setup ## hash all that the remote holds, remove what is not whole
+check-remote: setup ## hash all that the trusted and the default remote hold, remove what is not whole
 	@python tools/check_remote.py
 
 push: setup ## push models and predictions to the trusted remote, with the run cache; never narratives

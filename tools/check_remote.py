@@ -1,4 +1,4 @@
-"""Hash all that the DVC remote holds and remove what is not whole: python tools/check_remote.py.
+"""Hash all that the trusted and the default DVC remote hold, remove what is not whole: python tools/check_remote.py.
 
 A push asks the remote for names only, and takes a folder for complete once its list of files is there: what was cut
 short or lost is never sent anew. So a file goes that is not what its name says, and with it every list that names it;
@@ -9,16 +9,18 @@ from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
+from push import NONE, TrustedRemote
 
 from abstractor.errors import UserError, run_script
+from abstractor.params import Params
 
 
 class RemoteError(UserError):
-    """Something on the remote was cut short, overwritten or lost."""
+    """Something on the remote was cut short, overwritten or lost, or there is no remote."""
 
 
-def check(repo: Repo) -> int:
-    """Hash every file of the default remote.
+def check(repo: Repo, name: str) -> int:
+    """Hash every file of a remote.
 
     Returns:
         How many there are, lists of folders included.
@@ -26,7 +28,7 @@ def check(repo: Repo) -> int:
     Raises:
         RemoteError: some were not whole, or folders not complete; they are removed now.
     """
-    remote = repo.cloud.get_remote_odb(command="check-remote")
+    remote = repo.cloud.get_remote_odb(name, command="check-remote")
     names, whole = list(remote.all()), set()
     for name in names:
         try:
@@ -52,9 +54,15 @@ def check(repo: Repo) -> int:
 
 
 def main() -> None:
-    """Check the remote of the project in the working directory."""
+    """Check the remotes of the project in the working directory."""
+    trusted = Params().get("trusted_remote", TrustedRemote)
     with Repo() as repo:
-        print(f"{check(repo)} files, all whole")
+        wanted = {repo.config["core"].get("remote"), *({f"trusted-{trusted}"} - {f"trusted-{NONE}"})}
+        known = sorted(wanted & set(repo.config["remote"]))
+        if not known:
+            raise RemoteError("expected a remote, found none; `make remote URL=..` adds one")
+        for name in known:
+            print(f"{name}: {check(repo, name)} files, all whole")
 
 
 if __name__ == "__main__":

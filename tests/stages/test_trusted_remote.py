@@ -50,6 +50,21 @@ def test_an_untrusted_remote_gets_what_is_releasable(
         assert pushed(store) == releasable
 
 
+def test_both_remotes_are_checked(copy: Callable[[], tiny.Project], tmp_path: Path) -> None:
+    project, inside = copy(), tmp_path / "inside"
+    assert "found none" in project.run(*tiny.make("check-remote"), check=False)
+    project.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    project.run("dvc", "remote", "add", "trusted-inside", str(inside))
+    project.write_params(project.params() | {"trusted_remote": "inside"})
+    project.run("dvc", "push")
+    printed = project.run(*tiny.make("check-remote"))
+    for name, place in (("store", tmp_path / "store"), ("trusted-inside", inside)):
+        assert f"{name}: {len(pushed(place))} files, all whole" in printed
+    damaged = max((inside / "files/md5").rglob("*"), key=lambda path: path.stat().st_size)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert "removed 1 that are not" in project.run(*tiny.make("check-remote"), check=False)
+
+
 def test_the_trusted_remote_gets_all_but_narratives_and_labels(
     copy: Callable[[], tiny.Project], tmp_path: Path
 ) -> None:
