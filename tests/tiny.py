@@ -189,13 +189,18 @@ def write_backbones(folder: Path) -> None:
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
-    special = ["<pad>", "<cls>", "<sep>", "<|im_start|>", "<|im_end|>"]
+    special = ["<pad>", "<cls>", "<sep>", "<mask>", "<|im_start|>", "<|im_end|>"]
     text = (ROOT / "data/codebooks/nvdrs_youth.yaml").read_text(encoding="utf-8").splitlines()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     options = {"vocab_size": 900, "special_tokens": special, "initial_alphabet": alphabet, "show_progress": False}
     raw.train_from_iterator([*text, "\nYes\nNo\n"] * 3, trainers.BpeTrainer(**options))
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=raw, pad_token="<pad>", cls_token="<cls>", sep_token="<sep>", eos_token="<|im_end|>"
+        tokenizer_object=raw,
+        pad_token="<pad>",
+        cls_token="<cls>",
+        sep_token="<sep>",
+        mask_token="<mask>",
+        eos_token="<|im_end|>",
     )
     fast.chat_template = (
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"

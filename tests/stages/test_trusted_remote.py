@@ -1,5 +1,6 @@
 """Confidential outputs reach a remote only when a parameter names it; narratives and labels reach none."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,8 +61,10 @@ def test_both_remotes_are_checked(copy: Callable[[], tiny.Project], tmp_path: Pa
     printed = project.run(*tiny.make("check-remote"))
     for name, place in (("store", tmp_path / "store"), ("trusted-inside", inside)):
         assert f"{name}: {len(pushed(place))} files, all whole" in printed
-    damaged = max((inside / "files/md5").rglob("*"), key=lambda path: path.stat().st_size)
-    damaged.write_bytes(damaged.read_bytes()[:-1])
+    damaged, *_ = (path for path in (inside / "files/md5").rglob("*") if path.is_file() and path.suffix != ".dir")
+    before = damaged.stat()
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    os.utime(damaged, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a disk that went bad
     assert "removed 1 that are not" in project.run(*tiny.make("check-remote"), check=False)
 
 
