@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, disclosure, files, folds, made, runs
+    from abstractor import codebook, corpus, disclosure, files, folds, made, resume, runs
     from abstractor.params import Params
 
     params = Params()
@@ -25,18 +25,21 @@ def main() -> None:
     from abstractor.writing.scribe import scribe
 
     name, fold, seed = arguments.writer, arguments.fold, params.get("seed", runs.Seed)
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    assignment = folds.read(Path("data/prepared/folds.parquet"))
-    cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book)
+    codes, prepared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/cases.parquet")
+    shared, pin = Path("data/prepared/folds.parquet"), Path("models/writers") / f"{name}.json"
+    book, assignment = codebook.load(codes), folds.read(shared)
+    cases = corpus.read_prepared_cases(prepared, book)
     cases = cases.loc[assignment.index[assignment == fold]]
     writer, settings = params.get(f"writers.{name}", Writer), params.get("make_cases", MakeCases)
 
     uids, writers = make.possible_sources(book, cases), params.get("making", list[str])
     plan = sources.share(fold, uids, writers, name, settings.cases, runs.derive_seed(seed, "sources", fold))
-    check_backbone(Path("models/writers") / f"{name}.json", writer.backbone)
-    write = scribe(writer, name, compute, seed, "make_cases", fold)
-    written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
-    made.write(Path("data/lessons/cases") / name / f"{fold}.parquet", book, written.cases)
+    check_backbone(pin, writer.backbone)
+    inputs = (writer, writers, settings, seed, compute, codes, prepared, shared, pin)
+    with resume.kept(f"make_cases/{name}/{fold}", *inputs) as done:
+        write = scribe(writer, name, compute, seed, "make_cases", fold, done=done)
+        written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
+        made.write(Path("data/lessons/cases") / name / f"{fold}.parquet", book, written.cases)
     told = disclosure.written(written.counts, params.get("smallest_count", disclosure.SmallestCount))
     files.write_json(Path("metrics/made") / name / f"{fold}.json", told)
     print(f"{name}/{fold}: {written.counts['kept']} of {written.counts['asked']} cases made")

@@ -12,7 +12,7 @@ def main() -> None:
     parser.add_argument("writer")
     name = parser.parse_args().writer
 
-    from abstractor import codebook, corpus, disclosure, files, runs
+    from abstractor import codebook, corpus, disclosure, files, resume, runs
     from abstractor.params import Params
 
     params = Params()
@@ -23,14 +23,17 @@ def main() -> None:
     from abstractor.writing.rewrite import rewrite_cases
     from abstractor.writing.scribe import scribe
 
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    cases = corpus.read_prepared_cases(Path("data/prepared/cases.parquet"), book)
+    codes, prepared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/cases.parquet")
+    book, pin = codebook.load(codes), Path("models/writers") / f"{name}.json"
+    cases = corpus.read_prepared_cases(prepared, book)
     writer, settings = params.get(f"writers.{name}", Writer), params.get("rewrite", Rewrite)
+    seed = params.get("seed", runs.Seed)
 
-    check_backbone(Path("models/writers") / f"{name}.json", writer.backbone)
-    write = scribe(writer, name, compute, params.get("seed", runs.Seed), "rewrite")
-    rewritten = rewrite_cases(book, cases, write, writer.style, settings)
-    corpus.write_cases(Path("data/lessons/rewrites") / name / "cases.parquet", book, rewritten.cases)
+    check_backbone(pin, writer.backbone)
+    with resume.kept(f"rewrite/{name}", writer, settings, seed, compute, codes, prepared, pin) as done:
+        write = scribe(writer, name, compute, seed, "rewrite", done=done)
+        rewritten = rewrite_cases(book, cases, write, writer.style, settings)
+        corpus.write_cases(Path("data/lessons/rewrites") / name / "cases.parquet", book, rewritten.cases)
     told = disclosure.written(rewritten.counts, params.get("smallest_count", disclosure.SmallestCount))
     files.write_json(Path("metrics/rewrites") / f"{name}.json", told)
     print(f"{name}: {rewritten.counts['kept']} of {rewritten.counts['asked']} cases rewritten")

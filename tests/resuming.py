@@ -64,7 +64,8 @@ def _is(item: Any, value: Any) -> bool:
     """Whether `item` is a parameter's value, bound to its type."""
     try:
         if isinstance(item, runs.Compute):
-            return runs.choose(runs.Machine.model_validate(value)) == item
+            kind = runs.Inference if "batch_tokens" in value else runs.Machine
+            return runs.choose(kind.model_validate(value)) == item
         if isinstance(item, BaseModel):
             return type(item).model_validate(value) == item
     except ValidationError:

@@ -123,6 +123,8 @@ def test_a_second_round(taught: tiny.Project) -> None:
 
     for stage in ("label_made_sc@teacher0-0", "label_made_ar@teacher0-0", "pretrain_mlm@encoder_mlm"):
         assert resuming.unkeyed(taught, stage) == set(), stage
+    for stage in ("rewrite@smollm2", "make_cases@smollm2-1"):
+        assert resuming.unkeyed(taught, stage) == {"smallest_count"}, "what only its metrics need"
     for name in ("sc1_student/0", "ar_student/0", "encoder_mlm/mlm"):
         card = json.loads((taught.folder / f"metrics/cards/{name}.json").read_text(encoding="utf-8"))
         assert not [key for key in card if "cases" in key or "rows" in key], "counts are released after a rule"

@@ -1,6 +1,7 @@
 """A writer at work: a backbone, its tokenizer and the engine that generates."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from abstractor.pretrained import backbone_folder
@@ -20,7 +21,7 @@ def choose_engine(asked: Literal["auto", "transformers", "vllm"], device: str) -
     return asked
 
 
-def scribe(writer: Writer, name: str, compute: Compute, *seed_of: object) -> Write:
+def scribe(writer: Writer, name: str, compute: Compute, *seed_of: object, done: Path | None = None) -> Write:
     """What answers prompts as a writer.
 
     Args:
@@ -28,6 +29,7 @@ def scribe(writer: Writer, name: str, compute: Compute, *seed_of: object) -> Wri
         name: key of `writers`, for the progress bar and messages.
         compute: device and dtype.
         seed_of: global seed, and what the texts are for.
+        done: folder that keeps finished batches of one call for a run that goes on (not with vllm); None: none.
 
     Raises:
         RunError: the backbone has not been fetched.
@@ -52,7 +54,7 @@ def scribe(writer: Writer, name: str, compute: Compute, *seed_of: object) -> Wri
             new = vllm_engine.generate(folder, compute, codec, writer, chosen, marker, seed)
         else:
             model = transformers_engine.load(folder, compute)
-            new = transformers_engine.generate(model, codec, writer, chosen, marker, seed, name)
+            new = transformers_engine.generate(model, codec, writer, chosen, marker, seed, name, done)
         answers = [Written("", ended=False)] * len(prompts)
         for place, tokens in zip(fit, new, strict=True):
             answers[place] = codec.read(tokens, marker)

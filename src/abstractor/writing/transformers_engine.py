@@ -1,5 +1,6 @@
 """Generation with transformers: the same prompts and seed give the same texts, on a CPU with fixed threads."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from abstractor.architectures import choose_attention
+from abstractor.files import write_json
 from abstractor.runs import Compute, derive_seed
 from abstractor.writing.codec import Codec, WritingError
 from abstractor.writing.params import Writer
@@ -38,7 +40,14 @@ def load(folder: Path, compute: Compute) -> Any:
 
 
 def generate(
-    model: Any, codec: Codec, writer: Writer, prompts: Sequence[list[int]], marker: str | None, seed: int, name: str
+    model: Any,
+    codec: Codec,
+    writer: Writer,
+    prompts: Sequence[list[int]],
+    marker: str | None,
+    seed: int,
+    name: str,
+    done: Path | None = None,
 ) -> list[list[int]]:
     """Continue prompts, batch by batch, longest first; every batch has a seed of its own.
 
@@ -50,6 +59,7 @@ def generate(
         marker: text that ends an answer, beside the codec's stops; None: none.
         seed: of the batches' seeds.
         name: stands on the progress bar.
+        done: folder that keeps finished batches, also of a run that was stopped with the same prompts; None: none.
 
     Returns:
         The new ids of each prompt, in order; after an end there may be padding.
@@ -62,17 +72,31 @@ def generate(
     answers: list[list[int]] = [[] for _ in prompts]
     with torch.inference_mode(), tqdm(total=len(prompts), desc=f"write {name}", unit="text") as bar:
         for number, batch in enumerate(batches):
-            torch.manual_seed(derive_seed(seed, number))
-            try:
-                new = _continued(model, codec, writer, [prompts[place] for place in batch], marker)
-            except torch.OutOfMemoryError:
-                raise WritingError(
-                    f"{len(batch)} texts at a time do not fit in memory; lower writers.{name}.batch_size"
-                ) from None
+            kept = done / f"{number}.json" if done else None
+            new = _finished(kept) if kept else None
+            if new is None:
+                torch.manual_seed(derive_seed(seed, number))
+                try:
+                    new = _continued(model, codec, writer, [prompts[place] for place in batch], marker)
+                except torch.OutOfMemoryError:
+                    raise WritingError(
+                        f"{len(batch)} texts at a time do not fit in memory; lower writers.{name}.batch_size"
+                    ) from None
+                if kept:
+                    write_json(kept, new)
             for place, ids in zip(batch, new, strict=True):
                 answers[place] = ids
             bar.update(len(batch))
     return answers
+
+
+def _finished(kept: Path) -> list[list[int]] | None:
+    """The new ids of a batch that a stopped run has finished; None where there is none, or half of one."""
+    try:
+        found: list[list[int]] = json.loads(kept.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found
 
 
 def _continued(

@@ -1,5 +1,6 @@
 """Generation by a tiny random model: seeds, batches, limits, the choice of the engine."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,27 @@ def test_the_same_seed_gives_the_same_texts_whatever_was_written_before(backbone
 
     assert scribe(writer, "tiny", CPU, 7, "test")(PROMPTS, None) == first == write(PROMPTS, None)
     assert len({answer.text for answer in first}) == len(PROMPTS)
+
+
+def test_a_stopped_run_writes_only_what_it_had_not_finished(
+    backbone: str, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, asked, once = scribe(writer, "tiny", CPU, 7)(PROMPTS, None), [], transformers_engine._continued
+
+    def stopped(*arguments: Any) -> Any:
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        asked.append(arguments[3])
+        return once(*arguments)
+
+    folder = tmp_path / "done"
+    monkeypatch.setattr(transformers_engine, "_continued", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        scribe(writer, "tiny", CPU, 7, done=folder)(PROMPTS, None)
+    (folder / "1.json").write_text("[[1", encoding="utf-8")  # what a power cut may leave
+    asked.clear()
+    assert scribe(writer, "tiny", CPU, 7, done=folder)(PROMPTS, None) == whole
+    assert len(asked) == 2 < len(list(folder.iterdir())) == 3
 
 
 @pytest.mark.parametrize("change", ["seed", "name", "purpose"])
