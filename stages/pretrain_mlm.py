@@ -25,14 +25,15 @@ def main() -> None:
     from abstractor.mlm.train import save, train
     from abstractor.training import write_curve
 
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
+    codes = Path(f"data/codebooks/{params.get('corpus', str)}.yaml")
+    book = codebook.load(codes)
     prepared = [Path("data/prepared") / f"{part}.parquet" for part in ("cases", "new_cases")[: 1 + settings.new_cases]]
     tables = [corpus.read_prepared_cases(path, book) for path in prepared]
     texts = [text for table in tables for text in table.to_numpy().ravel()]
     seed = params.get("seed", runs.Seed)
 
     start = time.monotonic()
-    inputs = (settings, seed, compute, *prepared, Path("models/backbones") / settings.backbone)
+    inputs = (settings, seed, compute, codes, *prepared, Path("models/backbones") / settings.backbone)
     with resume.kept(f"train/{name}/mlm", *inputs) as checkpoints:
         outcome = train(settings, texts, compute, (seed, name), checkpoints)
         save(outcome.model, settings.backbone, Path("models/backbones") / name)
