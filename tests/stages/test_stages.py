@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,17 @@ LAST_STAGES = {"infer_t4", "ensemble", "evaluate"}
 def test_nothing_runs_twice(finished: tiny.Project) -> None:
     assert finished.ran("dvc", "repro") == []
     assert "Data and pipelines are up to date" in finished.run("dvc", "status")
+
+
+def test_what_was_computed_once_comes_from_the_run_cache(copy: Callable[[], tiny.Project]) -> None:
+    """Trainings too: back to the parameters of last week is a checkout, also in a clone that pulled the run cache."""
+    project = copy()
+    before = project.made()
+    (project.folder / "dvc.lock").unlink()
+    for name in ("models/ar_smollm2/0", "models/sc1_minilm/1", "data/predictions/new"):
+        shutil.rmtree(project.folder / name)
+    assert project.ran("dvc", "repro") == []
+    assert project.made() == before
 
 
 def test_the_submission_has_the_challenges_format(finished: tiny.Project) -> None:

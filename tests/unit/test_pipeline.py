@@ -178,3 +178,11 @@ def _running_nodes(tree: ast.AST) -> list[ast.AST]:
             continue
         nodes += [child, *_running_nodes(child)]
     return nodes
+
+
+def test_no_output_keeps_a_stage_out_of_the_run_cache() -> None:
+    """DVC keeps no run with an output that is neither cached nor a metric or a plot (Stage.run)."""
+    for name, stage in STAGES.items():
+        for entry in stage.get("do", stage).get("outs", []):
+            options = next(iter(entry.values())) if isinstance(entry, dict) else {}
+            assert not {"cache", "persist"} & options.keys(), name
