@@ -88,7 +88,7 @@ class Clone:
         Returns:
             Out-of-fold predictions, seconds (what was cached costs none).
         """
-        self.run("git", "checkout", "--quiet", "--", "params.yaml")
+        self.run("git", "checkout", "--quiet", "HEAD", "--", "params.yaml")
         values = row.set | {f"models.{row.model}.seed": seed}
         options = [text for key, value in values.items() for text in ("--set-param", f"{key}={notation(value)}")]
         targets = [f"oof_sc@{row.model}-{fold}" for fold in self.params["folds"]]
