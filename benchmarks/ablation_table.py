@@ -109,7 +109,7 @@ def page(content: Mapping[str, Any], titles: Mapping[str, str], recipe: str) -> 
         f"Between seeds, a run's mean F1 has a standard deviation of {content['seed_deviation']:.4f}. The interval",
         "resamples cases (paired bootstrap) with the models as they are; the smallest detectable difference adds what",
         "another seed would change (two-sided test at 5 %, found four times in five). A difference below it, or of one",
-        "seed, is unresolved, whatever its sign.",
+        "seed, is unresolved, whatever its sign. What it means for the default: [experiments.md](experiments.md).",
     ]
     lines += [f"Not run yet: {title}." for name, title in titles.items() if name not in content["rows"]]
     return "\n".join(lines) + "\n"
