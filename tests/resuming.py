@@ -63,7 +63,7 @@ def _asked(project: tiny.Project, command: str) -> tuple[Any, ...]:
 def _is(item: Any, value: Any) -> bool:
     """Whether `item` is a parameter's value, bound to its type."""
     try:
-        if isinstance(item, runs.Compute):
+        if isinstance(item, runs.Compute) and isinstance(value, dict):
             kind = runs.Inference if "batch_tokens" in value else runs.Machine
             return runs.choose(kind.model_validate(value)) == item
         if isinstance(item, BaseModel):
