@@ -2,21 +2,18 @@
 
 import subprocess
 import sys
-from typing import Any
 
 from abstractor import members
 from abstractor.errors import run_script
 from abstractor.params import Params
 
-MODELS = ("pin_backbone", "train_sc_1", "train_sc_2", "train_sc_3", "train_ar")
-
 
 def targets(params: Params) -> list[str]:
-    """The stages that make them; a backbone that only a writer uses is none of them."""
-    backbones = {params.get(f"models.{name}.backbone", str) for name in members.read(params).names}
-    trained = set(params.get("mlm", dict[str, Any]))
-    made = [f"pretrain_mlm@{name}" if name in trained else f"fetch_backbone@{name}" for name in sorted(backbones)]
-    return [*made, *MODELS]
+    """Outputs by their paths: no run card, and no backbone that only a writer uses."""
+    crew = members.read(params)
+    backbones = {params.get(f"models.{name}.backbone", str) for name in crew.names}
+    models = [f"models/{name}/{part}" for name in crew.names for part in ("backbone.json", *crew.folds)]
+    return [*(f"models/backbones/{name}" for name in sorted(backbones)), *models]
 
 
 def main() -> None:
