@@ -25,10 +25,14 @@ class Heard(Protocol):
         """Of the rows that name the running test, the one that has the words `fault` in its first column."""
 
 
+def cells() -> list[list[str]]:
+    """The cells of all rows."""
+    return [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
+
+
 def rows() -> list[Row]:
     """All rows."""
-    lines = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    return [Row(cells[0], re.findall(r"`([^`]+)`", cells[1]), "`, or `" in cells[1], cells[3]) for cells in lines[1:]]
+    return [Row(row[0], re.findall(r"`([^`]+)`", row[1]), "`, or `" in row[1], row[3]) for row in cells()]
 
 
 def check(test: str, printed: str, fault: str) -> None:

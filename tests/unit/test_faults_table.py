@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from faults import TABLE, check
+from faults import cells, check
 
 ROOT = Path(__file__).parents[2]
-ROWS = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
+ROWS = cells()
 NAMED = {name for row in ROWS for name in re.findall(r"`(?:[\w/]+\.py::)?(test_\w+)`", row[-1])}
 
 

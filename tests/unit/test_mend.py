@@ -54,9 +54,10 @@ def test_a_whole_lock_stays_as_it_is(repo: Repo) -> None:
     "broken",
     [
         WHOLE.replace("  second:", "<<<<<<< HEAD\n  second:").replace("  third:", "=======\n  third:") + ">>>>>>> b\n",
+        WHOLE.replace("    cmd: python third.py\n", "<<<<<<< HEAD\n    cmd: a\n=======\n    cmd: b\n>>>>>>> b\n"),
         WHOLE.replace("cmd: python first.py", "cmd: [python"),
     ],
-    ids=["a merge with conflicts", "damage in the middle"],
+    ids=["a merge with conflicts", "conflicts in the last stage", "damage in the middle"],
 )
 def test_what_no_kill_did_is_refused_and_left_alone(repo: Repo, broken: str, heard: Heard) -> None:
     mend.LOCK.write_text(broken, encoding="utf-8")

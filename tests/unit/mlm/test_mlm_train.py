@@ -4,6 +4,7 @@ import importlib.util
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -26,7 +27,7 @@ from abstractor import checkpoints, codebook, corpus
 from abstractor.checkpoints import arguments
 from abstractor.errors import UserError
 from abstractor.mlm.params import MlmParams
-from abstractor.mlm.train import MlmError, Outcome, _Masks, _MaskTrainer, rows, save, start, train
+from abstractor.mlm.train import MlmError, Outcome, _Masks, _MaskTrainer, _try_longest, rows, save, start, train
 from abstractor.params import ParamsError
 from abstractor.runs import Compute
 from abstractor.seal import pin
@@ -299,3 +300,9 @@ def test_the_name_of_a_fetched_backbone_is_refused(staged: dict[str, Any], monke
     with pytest.raises(ParamsError, match=r"mlm\.tiny: a backbone has the name tiny already"):
         run_stage(staged, "tiny", monkeypatch)
     assert Path("models/backbones/tiny/model.safetensors").read_bytes() == before
+
+
+def test_a_lack_of_memory_is_not_taken_for_a_row_that_is_too_long() -> None:
+    model = Mock(side_effect=torch.OutOfMemoryError)
+    with pytest.raises(torch.OutOfMemoryError):
+        _try_longest(Mock(), model, {"input_ids": [[1, 2]]})
