@@ -14,6 +14,13 @@ from abstractor.corpus import CorpusError
 
 _LONGEST_CELL = 2**31 - 1
 """Characters. The CSV parser's default of 131,072 would refuse a long narrative."""
+_EXPANSION, _ALWAYS = 100, 2 * 2**30
+"""Of a Parquet file, how many times its size the cells may take in memory, and how many bytes they always may: a few
+kilobytes of Parquet can stand for terabytes of text."""
+_CELL = 50
+"""Bytes of a cell in memory beside its characters."""
+_ROWS = 100
+"""Of a Parquet file, decoded at a time."""
 
 
 class RawTable(NamedTuple):
@@ -128,16 +135,32 @@ def _read_parquet(path: Path, names: Sequence[str], others: bool) -> RawTable:
     _check_header(path, header, names, others)
     if not file.metadata.num_rows:
         raise CorpusError(f"{path} has no rows; expected one row a case")
-    columns: dict[str, list[str]] = {}
+    room = max(_EXPANSION * path.stat().st_size, _ALWAYS)
+    taken = 0
+    if sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)) > room:
+        raise _too_large(path)
+    columns: dict[str, list[str]] = {name: [] for name in names}
     for name in names:
         try:
-            columns[name] = _parquet_cells(file.read(columns=[name]).column(name))
+            for batch in file.iter_batches(_ROWS, columns=[name]):
+                cells = _parquet_cells(batch.column(name))
+                taken += sum(map(len, cells)) + _CELL * len(cells)
+                if taken > room:
+                    raise _too_large(path)
+                columns[name] += cells
         except (ArrowException, OSError, UnicodeDecodeError):
             raise CorpusError(f"{path}, column {name}: expected UTF-8 text or numbers; export it again") from None
         row = next((row for row, cell in enumerate(columns[name], 1) if "\0" in cell), None)
         if row:
             raise CorpusError(f"{path}, row {row}, column {name}: a NUL character, which no text has; export it again")
     return RawTable(header, columns)
+
+
+def _too_large(path: Path) -> CorpusError:
+    return CorpusError(
+        f"{path}: expected a table of at most {_ALWAYS // 2**30} GB in memory, or {_EXPANSION} times the file's size, "
+        "found a larger one; export it again, or in parts"
+    )
 
 
 def _parquet_cells(column: Any) -> list[str]:

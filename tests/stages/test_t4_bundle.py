@@ -195,6 +195,27 @@ def test_a_damaged_bundle_is_refused_by_the_name_of_the_file(
 
 
 @pytest.mark.reliability
+def test_a_format_that_is_spoilt_meanwhile_costs_no_scoring(
+    unpacked: Unpacked, finished: tiny.Project, tally: tallies.Tally
+) -> None:
+    layout, scratch = unpacked.folder / "data/submission_format.csv", unpacked.folder / ".scratch/runs/bundle"
+    whole = layout.read_text(encoding="utf-8")
+    with tally.trial("faults"):
+        run = unpacked.start()
+        while run.poll() is None and not list(scratch.rglob("*.parquet")):
+            time.sleep(0.01)
+        layout.write_text(whole.rsplit("\n", 2)[0] + "\n", encoding="utf-8")
+        complaint = run.communicate()[1]
+        assert run.returncode == 2
+        assert "found none for 1 of them" in complaint
+        scored = {path.parent.relative_to(scratch).parts[1:] for path in scratch.rglob("*.parquet")}
+        assert scored == {(name, fold) for name in ("sc1_minilm", "sc2_minilm", "ar_smollm2") for fold in "01"}
+        layout.write_text(whole, encoding="utf-8")
+        assert unpacked.predict().returncode == 0
+    assert unpacked.submission() == (finished.folder / "data/predictions/submission.csv").read_bytes()
+
+
+@pytest.mark.reliability
 def test_a_missing_package_is_named(unpacked: Unpacked, tmp_path: Path, tally: tallies.Tally) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
     with tally.trial("faults"):

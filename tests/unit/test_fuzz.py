@@ -1,4 +1,4 @@
-"""Any input is accepted or refused by a `UserError` that quotes no narrative: no other exception, no hang."""
+"""Any input is accepted or refused by a `UserError` that quotes no narrative: nothing else, no hang, no gigabytes."""
 
 import csv
 import json
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import memory
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +31,8 @@ QUICK, THOROUGH = 30, 1000
 """Inputs a target."""
 SECONDS = 20
 """Of one input, on a slow and busy machine; a usual one takes some milliseconds."""
+MEGABYTES = 400
+"""That the inputs of a target may add to the process at their peak; an input has some thousand bytes."""
 CASES = ["a", "b", "c"]
 CODED = list(strategies.CODES.items())
 
@@ -75,7 +78,9 @@ def survives(tally: Tally) -> Callable[..., None]:
                     assert strategies.MARKER not in str(error)
             signal.alarm(0)
 
+        before = memory.reset_peak()
         strategies.run(inputs, each, asked)
+        assert memory.peak() - before < MEGABYTES
         assert tried >= 0.9 * asked
         assert 0.2 * tried <= accepted
         assert accepted < tried or not refuses

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
+import memory
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from abstractor import codebook, raw
+from abstractor import codebook, raw, rawtables
 from abstractor.codebook import Codebook
 from abstractor.corpus import NOT_CODED
 from abstractor.errors import UserError, run_script
@@ -293,6 +294,24 @@ def test_refuses_parquet(
 
     for part in [str(path), *parts]:
         assert part in message
+
+
+@pytest.mark.parametrize("rows", [1, 1_000])
+def test_refuses_a_small_parquet_that_stands_for_gigabytes(
+    tmp_path: Path, book: Codebook, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(rawtables, "_ALWAYS", 50 * 2**20)
+    path, size = tmp_path / "f.parquet", 2**28 // rows
+    police = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * size]))
+    table = pa.table({"uid": [str(row) for row in range(rows)], "Police": police, "Coroner": [""] * rows})
+    pq.write_table(table, path, compression="zstd", store_schema=False)
+    del police, table
+    assert path.stat().st_size < 2**20
+    before = memory.reset_peak()
+
+    with pytest.raises(UserError, match=r"f\.parquet: expected a table of at most .* found a larger one"):
+        raw.read_features(path, book)
+    assert memory.peak() - before < 200
 
 
 def test_refuses_a_csv_file_named_parquet(tmp_path: Path, book: Codebook, capsys: pytest.CaptureFixture[str]) -> None:
