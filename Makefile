@@ -43,7 +43,7 @@ test: setup ## lint, types and all tests
 	$(owner_only) ruff check . && ruff format --check . && mypy && pytest -m ""
 
 test-slow: setup ## every fault, kill and odd input -> metrics/reliability.json
-	$(owner_only) pytest -m reliability --thorough --tally metrics/reliability.json
+	$(owner_only) pytest -m reliability --thorough --tally=metrics/reliability.json
 
 quick: setup ## lint, types and the unit tests
 	$(owner_only) ruff check . && ruff format --check . && mypy && pytest
