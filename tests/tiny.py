@@ -169,7 +169,6 @@ def tiny_params(params: dict[str, Any], backbones: Path) -> dict[str, Any]:
         params["models"][name] |= SC
     model = params["models"]["ar_smollm2"]
     model |= AR | {"lora": model["lora"] | AR["lora"]}
-    params["writers"]["smollm2"]["backbone"] = "decoder"
     params["backbones"] = {name: backbone(backbones / name) for name in ("encoder", "decoder")}
     params["writers"]["smollm2"]["backbone"] = "decoder"
     return params
