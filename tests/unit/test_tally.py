@@ -1,8 +1,10 @@
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 import tally
+import tiny
 
 
 def test_a_block_that_raises_has_not_survived() -> None:
@@ -28,3 +30,12 @@ def test_a_run_writes_what_it_counted(pytester: pytest.Pytester, monkeypatch: py
     written = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
     assert written["kills"] == {"tried": 1, "survived": 0}
     assert written["network_bytes"] is None
+
+
+def test_the_slow_tests_find_their_options_beside_the_last_figures() -> None:
+    # pytest looks for options in testpaths only while no argument is the name of a file.
+    assert (tiny.ROOT / "metrics/reliability.json").is_file()
+    printed = subprocess.run([*tiny.make("test-slow"), "-n"], cwd=tiny.ROOT, check=True, capture_output=True, text=True)
+    command = printed.stdout.strip()
+    assert "--thorough" in command and "metrics/reliability.json" in command
+    subprocess.run(f"{command} --markers -p no:cacheprovider", shell=True, cwd=tiny.ROOT, check=True)
