@@ -307,6 +307,8 @@ def test_refuses_a_small_parquet_that_stands_for_gigabytes(
     pq.write_table(table, path, compression="zstd", store_schema=False)
     del police, table
     assert path.stat().st_size < 2**20
+    if rows == 1:  # one page is too large: to be refused before it is decoded
+        monkeypatch.setattr(pq.ParquetFile, "iter_batches", None)
     before = memory.reset_peak()
 
     with pytest.raises(UserError, match=r"f\.parquet: expected a table of at most .* found a larger one"):
