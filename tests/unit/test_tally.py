@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def test_a_run_writes_what_it_counted(pytester: pytest.Pytester, monkeypatch: py
 def test_the_slow_tests_find_their_options_beside_the_last_figures() -> None:
     # pytest looks for options in testpaths only while no argument is the name of a file.
     assert (tiny.ROOT / "metrics/reliability.json").is_file()
-    printed = subprocess.run([*tiny.make("test-slow"), "-n"], cwd=tiny.ROOT, check=True, capture_output=True, text=True)
-    command = printed.stdout.strip()
-    assert "--thorough" in command and "metrics/reliability.json" in command
-    subprocess.run(f"{command} --markers -p no:cacheprovider", shell=True, cwd=tiny.ROOT, check=True)
+    listing = os.environ | {"PYTEST_ADDOPTS": "--markers -p no:cacheprovider"}  # else it would run them all
+    printed = subprocess.run(
+        tiny.make("test-slow"), cwd=tiny.ROOT, env=listing, check=True, capture_output=True, text=True, timeout=120
+    ).stdout
+    assert "--thorough --tally=metrics/reliability.json" in printed and "@pytest.mark.reliability" in printed
