@@ -20,6 +20,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 installed := .venv/.installed-$(LOCK)
 # The audit's tools, apart from what they audit.
 audit_tools := .venv/audit/.installed
+# One process leaves a core idle; a file's tests share what was costly to make, and the long files come first.
+two_processes := -n 2 --dist loadfile --no-loadscope-reorder
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
 # What DVC was copying when it was killed, under a name of its own: it would refuse to go on past it.
@@ -40,7 +42,7 @@ mend: setup ## put right what DVC left half-written when it was killed
 	@$(owner_only) python tools/mend.py
 
 test: setup ## lint, types and all tests
-	$(owner_only) ruff check . && ruff format --check . && mypy && pytest -m ""
+	$(owner_only) ruff check . && ruff format --check . && mypy && pytest -m "" $(two_processes)
 
 test-slow: setup ## every fault, kill and odd input -> metrics/reliability.json
 	$(owner_only) pytest -m reliability --thorough --tally=metrics/reliability.json

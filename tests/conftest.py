@@ -29,6 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """One tally a test run."""
+    if config.getoption("--tally") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("expected --tally in one process, found -n; leave out -n: each process counts apart")
     config.stash[_TALLY] = tally.Tally(config.getoption("--thorough"))
 
 
