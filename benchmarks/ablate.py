@@ -20,10 +20,13 @@ from ablation_table import BASE, Run, page, summary
 from measure import ROOT, machine
 from pydantic import Field, TypeAdapter
 
-from abstractor import codebook, corpus, predictions
-from abstractor.errors import UserError, run_script
-from abstractor.files import read_yaml, replaced, write_json
-from abstractor.params import Strict
+from abstractor.base.errors import UserError
+from abstractor.base.files import read_yaml, replaced, write_json
+from abstractor.base.params import Strict
+from abstractor.base.script import run_script
+from abstractor.data import predictions
+from abstractor.data.cases import codebook
+from abstractor.data.cases.prepared import read_prepared_labels
 
 PLAN, RECIPE = ROOT / "benchmarks/ablation.yaml", "ablation"
 SCRATCH = ROOT / ".scratch/ablation"
@@ -105,7 +108,7 @@ class Clone:
 
     def labels(self) -> pd.DataFrame:
         """Codes of the slice, as given."""
-        return corpus.read_prepared_labels(self.folder / "data/prepared/labels.parquet", self.book)
+        return read_prepared_labels(self.folder / "data/prepared/labels.parquet", self.book)
 
 
 def notation(value: Any) -> str:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from abstractor import crossfit, metrics
-from abstractor.codebook import Codebook
+from abstractor.data.cases.codebook import Codebook
+from abstractor.scoring.scores import crossfit, metrics
 
 BASE = "base"
 RESAMPLES = 2_000

@@ -14,16 +14,16 @@ import measure
 import torch
 from torch import Tensor
 
-from abstractor import accounting
-from abstractor.ar import adapters
-from abstractor.ar.inputs import Batcher
-from abstractor.ar.model import answer_logits, pick
-from abstractor.ar.params import ArModel
-from abstractor.ar.prompts import Prompts
-from abstractor.codebook import Codebook
-from abstractor.params import Params
-from abstractor.pretrained import backbone_folder
-from abstractor.runs import Compute, Inference, Machine, prepare_machine
+from abstractor.base.params import Params
+from abstractor.data.cases.codebook import Codebook
+from abstractor.handoff import costs
+from abstractor.machine.compute import Compute, Inference, Machine, prepare_machine
+from abstractor.models.ar import loading
+from abstractor.models.ar.answers import answer_logits, pick
+from abstractor.models.ar.prompts import Prompts
+from abstractor.models.ar.rows import Batcher
+from abstractor.models.backbones.local import backbone_folder
+from abstractor.training.ar.settings import ArModel
 
 OURS, REFERENCE = "packed", "one prompt at a time"
 MODEL = "ar_smollm2"
@@ -51,9 +51,9 @@ class Setup(NamedTuple):
         every = Params(measure.ROOT / "params.yaml", measure.ROOT / "dvc.yaml")
         params = every.get(f"models.{MODEL}", ArModel)
         folder = backbone_folder(params.backbone)
-        model = adapters.load_base(folder, compute.dtype, compute.device, params.attention)
+        model = loading.load_base(folder, compute.dtype, compute.device, params.attention)
         budget = every.get("infer", Inference).batch_tokens
-        return cls(params, model, adapters.load_tokenizer(folder), compute, budget)
+        return cls(params, model, loading.load_tokenizer(folder), compute, budget)
 
     def prompts(self, codebook: Codebook) -> Prompts:
         """The prompts of a codebook."""
@@ -157,14 +157,14 @@ def _picked(logits: Sequence[Tensor], cases: Cases) -> Tensor:
 
 def limit(config: Any, cases: Cases) -> float:
     """FLOPs of one prompt at a time over those of packed rows with the true area of their mask."""
-    shape = accounting.Shape.of(config)
+    shape = costs.Shape.of(config)
     asked = [len(suffix) for suffix in cases.suffixes]
     alone = together = 0.0
     for prefix in map(len, cases.prefixes):
         lengths = [prefix + suffix for suffix in asked]
-        alone += sum(accounting.forward_flops(shape, n, accounting.causal_area(n), 1) for n in lengths)
-        area = accounting.packed_area(prefix, asked)
-        together += accounting.forward_flops(shape, prefix + sum(asked), area, len(asked))
+        alone += sum(costs.forward_flops(shape, n, costs.causal_area(n), 1) for n in lengths)
+        area = costs.packed_area(prefix, asked)
+        together += costs.forward_flops(shape, prefix + sum(asked), area, len(asked))
     return alone / together
 
 

@@ -15,15 +15,15 @@ import measure
 import torch
 from torch import Tensor
 
-from abstractor import accounting
-from abstractor.ar import adapters
-from abstractor.ar.inputs import Batcher, option_targets
-from abstractor.ar.losses import cross_entropy
-from abstractor.ar.model import pick
-from abstractor.ar.prompts import Prompts
-from abstractor.ar.train import loss_function
-from abstractor.targets import of_labels
-from abstractor.training import decay_groups
+from abstractor.handoff import costs
+from abstractor.models.ar import loading
+from abstractor.models.ar.answers import pick
+from abstractor.models.ar.prompts import Prompts
+from abstractor.models.ar.rows import Batcher, option_targets
+from abstractor.training.ar.losses import cross_entropy
+from abstractor.training.ar.train import loss_function
+from abstractor.training.lessons.targets import of_labels
+from abstractor.training.loop.fit import decay_groups
 
 OURS, REFERENCE = "packed", "one prompt at a time"
 TOLERANCE = 1e-3
@@ -84,16 +84,16 @@ def difference(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
 
 def limit(setup: ar_scoring.Setup, cases: ar_scoring.Cases) -> float:
     """FLOPs of one prompt at a time over those of packed rows with the true area of their mask."""
-    shape, lora = accounting.Shape.of(setup.model.config), setup.params.lora
+    shape, lora = costs.Shape.of(setup.model.config), setup.params.lora
     asked = [len(suffix) for suffix in cases.suffixes]
 
     def step(tokens: int, area: float, heads: int) -> float:
-        return float(accounting.lora_step_flops(shape, tokens, area, heads, lora.rank, lora.targets))
+        return float(costs.lora_step_flops(shape, tokens, area, heads, lora.rank, lora.targets))
 
     alone = together = 0.0
     for prefix in map(len, cases.prefixes):
-        alone += sum(step(prefix + own, accounting.causal_area(prefix + own), 1) for own in asked)
-        together += step(prefix + sum(asked), accounting.packed_area(prefix, asked), len(asked))
+        alone += sum(step(prefix + own, costs.causal_area(prefix + own), 1) for own in asked)
+        together += step(prefix + sum(asked), costs.packed_area(prefix, asked), len(asked))
     return alone / together
 
 
@@ -139,7 +139,7 @@ def load(threads: int) -> ar_scoring.Setup:
     """The model of params.yaml with a LoRA whose two factors are both random: a fresh one has half its gradients 0."""
     setup = ar_scoring.Setup.load(threads)
     lora = setup.params.lora
-    model = adapters.add_lora(setup.model, lora.rank, lora.alpha, 0.0, lora.targets, seed=0)
+    model = loading.add_lora(setup.model, lora.rank, lora.alpha, 0.0, lora.targets, seed=0)
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.01)

@@ -14,15 +14,15 @@ from exposure import Losses, exposure
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from abstractor.ar import adapters
-from abstractor.ar.inputs import Batcher, option_targets, tokenise
-from abstractor.ar.params import ArModel
-from abstractor.ar.prompts import Prompts
-from abstractor.ar.train import loss_function
-from abstractor.codebook import Codebook
-from abstractor.pretrained import backbone_folder
-from abstractor.runs import Compute, autocast, to_device
-from abstractor.targets import of_labels
+from abstractor.data.cases.codebook import Codebook
+from abstractor.machine.compute import Compute, autocast, to_device
+from abstractor.models.ar import loading
+from abstractor.models.ar.prompts import Prompts
+from abstractor.models.ar.rows import Batcher, option_targets, tokenise
+from abstractor.models.backbones.local import backbone_folder
+from abstractor.training.ar.settings import ArModel
+from abstractor.training.ar.train import loss_function
+from abstractor.training.lessons.targets import of_labels
 
 DIGITS, PHRASE = 6, " File code {}"
 """Of a secret, and how it stands at the end of a case's first report."""
@@ -85,9 +85,9 @@ class Attacker:
     def __init__(self, params: ArModel, planted: Planted, compute: Compute, adapter: Path | None) -> None:
         """Load the backbone, with the adapter in the folder `adapter` if there is one."""
         folder = backbone_folder(params.backbone)
-        tokenizer = adapters.load_tokenizer(folder)
-        base = adapters.load_base(folder, compute.dtype, compute.device, params.attention)
-        self.model = adapters.load(adapter, base) if adapter else base
+        tokenizer = loading.load_tokenizer(folder)
+        base = loading.load_base(folder, compute.dtype, compute.device, params.attention)
+        self.model = loading.load(adapter, base) if adapter else base
         self.planted, self.compute = planted, compute
         self.prompts = Prompts(tokenizer, planted.codebook, params.max_tokens, params.system)
         self.batcher = Batcher.of(params, self.prompts, tokenizer, params.micro_tokens, compute)

@@ -17,10 +17,12 @@ import optuna
 import pandas as pd
 from sklearn.metrics import f1_score
 
-from abstractor import codebook, crossfit, metrics, predictions, thresholds
-from abstractor.codebook import Codebook, Variable
-from abstractor.ensemble import blend
-from abstractor.ensemble.blend import Blend
+from abstractor.data import predictions
+from abstractor.data.cases import codebook
+from abstractor.data.cases.codebook import Codebook, Variable
+from abstractor.scoring.ensemble import blend
+from abstractor.scoring.ensemble.blend import Blend
+from abstractor.scoring.scores import crossfit, metrics, thresholds
 
 TRIALS, GRID = 10, np.arange(0.05, 1.0, 0.05)
 PRIOR = 10.0

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from abstractor.metrics import interval
+from abstractor.scoring.scores.metrics import interval
 
 Losses = NDArray[np.float64]
 

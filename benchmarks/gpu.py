@@ -60,7 +60,7 @@ def config(name: str, device: str) -> Any:
     """Of the published sizes; on a CPU of a small model of the same type."""
     from transformers import AutoConfig
 
-    from abstractor.files import read_yaml
+    from abstractor.base.files import read_yaml
 
     sizes = dict(read_yaml(ROOT / "recipes/shapes.yaml")[name])
     kind = sizes.pop("model_type")
@@ -71,7 +71,7 @@ def work(name: str, device: str, lora: bool) -> Work:
     """A random model on the device, with an adapter for training."""
     from transformers import AutoModelForCausalLM
 
-    from abstractor.ar.adapters import add_lora
+    from abstractor.models.ar.loading import add_lora
 
     torch.manual_seed(0)
     dtype = torch.float32 if device == "cpu" else torch.float16
@@ -85,8 +85,8 @@ def work(name: str, device: str, lora: bool) -> Work:
 
 def packed(given: Work, learn: bool) -> Tensor:
     """This project's way; (Q, V) logits."""
-    from abstractor.ar.model import question_logits
-    from abstractor.ar.packing import pack
+    from abstractor.models.ar.answers import question_logits
+    from abstractor.models.ar.packing import pack
 
     multiple = 8 if given.model.device.type == "cuda" else 1
     logits = question_logits(given.model, pack([given.prefix], given.suffixes, multiple=multiple))[0]
@@ -152,20 +152,20 @@ def compare(name: str, device: str, kind: str, repetitions: int) -> list[measure
     """Prove the same logits, then time both ways and the fraction of the machine."""
     import utilisation
 
-    from abstractor import accounting
+    from abstractor.handoff import costs
 
     learn = kind == "training"
     given = work(name, device, lora=learn)
-    shape, asked = accounting.Shape.of(given.model.config), [SUFFIX] * QUESTIONS
+    shape, asked = costs.Shape.of(given.model.config), [SUFFIX] * QUESTIONS
     tokens, prefix = len(given.prefix) + sum(asked), len(given.prefix)
 
     def flops(count: int, area: int, heads: int) -> float:
         if learn:
-            return accounting.lora_step_flops(shape, count, area, heads, RANK, TARGETS, recompute=True)
-        return accounting.forward_flops(shape, count, area, heads)
+            return costs.lora_step_flops(shape, count, area, heads, RANK, TARGETS, recompute=True)
+        return costs.forward_flops(shape, count, area, heads)
 
-    together = flops(tokens, accounting.packed_area(prefix, asked), QUESTIONS)
-    limit = QUESTIONS * flops(prefix + SUFFIX, accounting.causal_area(prefix + SUFFIX), 1) / together
+    together = flops(tokens, costs.packed_area(prefix, asked), QUESTIONS)
+    limit = QUESTIONS * flops(prefix + SUFFIX, costs.causal_area(prefix + SUFFIX), 1) / together
     dtype = given.model.get_input_embeddings().weight.dtype
     with torch.set_grad_enabled(learn), torch.autocast(device, dtype, enabled=learn and dtype != torch.float32):
         ours, theirs = packed(given, False).float(), alone(given, False).float()

@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from abstractor import codebook, predictions
-from abstractor.codebook import Codebook
+from abstractor.data import predictions
+from abstractor.data.cases import codebook
+from abstractor.data.cases.codebook import Codebook
 
 SIZES = (1_000, 10_000, 100_000)
 LINEAR, FLAT = 1 / 1.5, 0.8
@@ -87,10 +88,10 @@ def _write_classifier(folder: Path, book: Codebook) -> None:
     import torch
     from transformers import AutoTokenizer, BertConfig, BertModel
 
-    from abstractor.files import write_json
-    from abstractor.pretrained import backbone_folder
-    from abstractor.sc.model import Classifier, Reading, save
-    from abstractor.seal import pin
+    from abstractor.base.files import write_json
+    from abstractor.models.backbones.local import backbone_folder
+    from abstractor.models.sc.classifier import Classifier, Reading, save
+    from abstractor.runs.integrity import pin
 
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(backbone_folder("minilm"), local_files_only=True)

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from abstractor import codebook, raw
-from abstractor.codebook import Codebook
-from abstractor.demo.corpus import draw
-from abstractor.demo.params import DemoCorpusParams
+from abstractor.data.cases import codebook
+from abstractor.data.cases.codebook import Codebook
+from abstractor.data.demo.corpus import draw
+from abstractor.data.demo.settings import DemoCorpusParams
+from abstractor.data.raw.cases import read_features, read_labels
 
 ROOT = Path(__file__).parents[1]
 OSHA = (ROOT / "data/raw/osha", ROOT.parent / "shared/corpora/osha")
@@ -120,8 +121,8 @@ def osha(cases: int) -> Corpus | None:
         )
         if (folder / "train_features.csv").is_file() and book_path is not None:
             book = codebook.load(book_path)
-            features = raw.read_features(folder / "train_features.csv", book)
-            labels = raw.read_labels(folder / "train_labels.csv", book, features.index)
+            features = read_features(folder / "train_features.csv", book)
+            labels = read_labels(folder / "train_labels.csv", book, features.index)
             return Corpus("osha", book, features.iloc[:cases], labels.iloc[:cases])
     return None
 

@@ -23,16 +23,18 @@ import torch
 from attacker import Attacker, plant, report_loss
 from exposure import Losses, chance, membership
 
-from abstractor.ar import adapters
-from abstractor.ar.params import ArModel
-from abstractor.ar.train import train
-from abstractor.errors import UserError, run_script
-from abstractor.examples import Examples
-from abstractor.files import replaced, write_json
-from abstractor.params import Params
-from abstractor.pretrained import backbone_folder
-from abstractor.runs import Compute, Machine, autocast, derive_seed, prepare_machine
-from abstractor.targets import of_labels
+from abstractor.base.errors import UserError
+from abstractor.base.files import replaced, write_json
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
+from abstractor.machine.compute import Compute, Machine, autocast, prepare_machine
+from abstractor.machine.seeds import derive_seed
+from abstractor.models.ar import loading
+from abstractor.models.backbones.local import backbone_folder
+from abstractor.training.ar.settings import ArModel
+from abstractor.training.ar.train import train
+from abstractor.training.lessons.examples import Examples
+from abstractor.training.lessons.targets import of_labels
 
 MODEL, SEED = "ar_smollm2", 20
 RESULTS, PAGE = measure.ROOT / "benchmarks/results/memorisation.json", measure.ROOT / "docs/confidentiality.md"
@@ -68,7 +70,7 @@ QUICK = Sizes({8: 1}, unseen=2, others=31, epochs=10)
 def train_control(params: ArModel, prefixes: Sequence[Sequence[int]], compute: Compute, seed: int) -> Any:
     """An adapter that learns to write the prompts."""
     folder = backbone_folder(params.backbone)
-    model = adapters.build(folder, params, compute.dtype, compute.device, max(map(len, prefixes)), seed)
+    model = loading.build(folder, params, compute.dtype, compute.device, max(map(len, prefixes)), seed)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     steps = params.epochs * math.ceil(len(prefixes) / params.batch_size)
     optimizer = torch.optim.AdamW(weights, params.learning_rate, weight_decay=params.weight_decay)
@@ -125,7 +127,7 @@ def run(params: ArModel, sizes: Sizes, compute: Compute) -> dict[str, Any]:
         else:
             model = train_control(params, alone.prefixes[: planted.members], compute, derive_seed(SEED, "control"))
         with tempfile.TemporaryDirectory() as folder:
-            adapters.save(model, Path(folder) / "adapter", params.backbone)  # what travels is what is attacked
+            loading.save(model, Path(folder) / "adapter", params.backbone)  # what travels is what is attacked
             holder = Attacker(params, planted, compute, Path(folder) / "adapter")
         losses = {kind: own - hardness[kind] for kind, own in holder.losses().items()}
         found[name] = attack(holder, sizes.others, losses)

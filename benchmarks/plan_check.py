@@ -13,7 +13,7 @@ import measure
 import utilisation
 from utilisation import Job
 
-from abstractor.runs import Machine, prepare_machine
+from abstractor.machine.compute import Machine, prepare_machine
 
 GOAL = 0.8
 """Within a fifth."""

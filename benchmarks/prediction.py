@@ -13,16 +13,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from abstractor.ar.inputs import tokenise
-from abstractor.ar.model import answer_logits
-from abstractor.batching import by_budget
-from abstractor.params import Params
-from abstractor.runs import Inference, Machine, prepare_machine
-from abstractor.sc import inputs
-from abstractor.sc.layout import Layout, probabilities
-from abstractor.sc.model import build, load_tokenizer
-from abstractor.sc.params import ScModel
-from abstractor.scoring import Part
+from abstractor.base.params import Params
+from abstractor.machine.compute import Inference, Machine, prepare_machine
+from abstractor.models.ar.answers import answer_logits
+from abstractor.models.ar.rows import tokenise
+from abstractor.models.rows.batching import by_budget
+from abstractor.models.sc import rows as inputs
+from abstractor.models.sc.classifier import build, load_tokenizer
+from abstractor.models.sc.columns import Layout, probabilities
+from abstractor.predicting.predictor import Part
+from abstractor.training.sc.settings import ScModel
 
 OURS = "under a token budget"
 GOAL = 1.5

@@ -14,17 +14,17 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig
 
-from abstractor.batching import Steps
-from abstractor.params import Params
-from abstractor.pretrained import backbone_folder
-from abstractor.runs import Compute, Machine, autocast, prepare_machine
-from abstractor.sc import inputs
-from abstractor.sc.layout import Layout
-from abstractor.sc.losses import rdrop_loss, supervised_loss
-from abstractor.sc.model import build, load_tokenizer
-from abstractor.sc.params import RDropWeight, ScModel
-from abstractor.sc.train import loss_function, optimiser_groups, terms
-from abstractor.targets import of_labels
+from abstractor.base.params import Params
+from abstractor.machine.compute import Compute, Machine, autocast, prepare_machine
+from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.sc import rows
+from abstractor.models.sc.classifier import build, load_tokenizer
+from abstractor.models.sc.columns import Layout
+from abstractor.training.lessons.targets import of_labels
+from abstractor.training.loop.steps import Steps
+from abstractor.training.sc.losses import rdrop_loss, supervised_loss
+from abstractor.training.sc.settings import RDropWeight, ScModel
+from abstractor.training.sc.train import loss_function, optimiser_groups, terms
 
 MODEL = "sc1_minilm"
 OURS, SINGLE, PADDED = "bucketed, one doubled batch", "one case at a time, two passes", "random padded batches"
@@ -44,7 +44,7 @@ class Setup(NamedTuple):
     params: ScModel
     rdrop: float
     compute: Compute
-    builder: inputs.RowBuilder
+    builder: rows.RowBuilder
     layout: Layout
     items: list[Any]
     lengths: list[int]
@@ -57,9 +57,9 @@ class Setup(NamedTuple):
         params, rdrop = every.get(f"models.{MODEL}", ScModel), every.get("rdrop", RDropWeight)
         compute = prepare_machine(Machine.model_validate({"device": "cpu", "dtype": dtype, "threads": threads}))
         tokenizer = load_tokenizer(params.backbone)
-        builder = inputs.RowBuilder(tokenizer, corpus.codebook, "concatenated", params.max_tokens)
+        builder = rows.RowBuilder(tokenizer, corpus.codebook, "concatenated", params.max_tokens)
         targets = of_labels(corpus.codebook, corpus.labels)
-        items = list(inputs.tokenise(tokenizer, corpus.codebook, corpus.cases, targets))
+        items = list(rows.tokenise(tokenizer, corpus.codebook, corpus.cases, targets))
         lengths = [len(builder.rows(item["narratives"])[0]) for item in items]
         return cls(
             params, rdrop, compute, builder, Layout.of(corpus.codebook), items, lengths, len(corpus.codebook.columns)
@@ -71,7 +71,7 @@ class Setup(NamedTuple):
 
     def collate(self, budget: int, copies: int) -> Callable[[Step], list[dict[str, Any]]]:
         """The product's collation, without swaps, so that all ways read the same rows."""
-        return inputs.collator(self.builder, budget, copies)
+        return rows.collator(self.builder, budget, copies)
 
 
 def bucketed(setup: Setup, model: nn.Module, step: Step) -> None:

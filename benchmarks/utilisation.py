@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from abstractor import accounting
-from abstractor.accounting import Shape
-from abstractor.batching import by_budget
-from abstractor.runs import Machine, prepare_machine
+from abstractor.handoff import costs
+from abstractor.handoff.costs import Shape
+from abstractor.machine.compute import Machine, prepare_machine
+from abstractor.models.rows.batching import by_budget
 
 GOALS = {"scoring": 0.75, "training": 0.60}
 PARTS = {
@@ -63,9 +63,9 @@ def ar_scores(setup: ar_scoring.Setup, words: int) -> Job:
     prompts = setup.prompts(corpus.codebook)
     cases = ar_scoring.Cases.of(corpus, prompts)
     shape, asked = Shape.of(setup.model.config), [len(suffix) for suffix in cases.suffixes]
-    tokens, area = len(cases.prefixes[0]) + sum(asked), accounting.packed_area(len(cases.prefixes[0]), asked)
+    tokens, area = len(cases.prefixes[0]) + sum(asked), costs.packed_area(len(cases.prefixes[0]), asked)
     run = torch.inference_mode()(partial(ar_scoring.packed, setup.model, setup.batcher(prompts), cases))
-    flops = accounting.forward_flops(shape, tokens, area, len(asked))
+    flops = costs.forward_flops(shape, tokens, area, len(asked))
     return Job("scoring", "AR scoring", cases.sizes(f"{words} words"), shape, tokens, flops, run)
 
 
@@ -75,9 +75,9 @@ def ar_trains(setup: ar_scoring.Setup, words: int) -> Job:
     prompts = setup.prompts(corpus.codebook)
     task = ar_training.Task.of(corpus, prompts)
     shape, asked = Shape.of(setup.model.config), [len(suffix) for suffix in task.cases.suffixes]
-    tokens, area = len(task.cases.prefixes[0]) + sum(asked), accounting.packed_area(len(task.cases.prefixes[0]), asked)
+    tokens, area = len(task.cases.prefixes[0]) + sum(asked), costs.packed_area(len(task.cases.prefixes[0]), asked)
     lora = setup.params.lora
-    flops = accounting.lora_step_flops(shape, tokens, area, len(asked), lora.rank, lora.targets)
+    flops = costs.lora_step_flops(shape, tokens, area, len(asked), lora.rank, lora.targets)
     run = partial(ar_training.packed, setup, setup.batcher(prompts), task)
     return Job("training", "AR LoRA step", task.cases.sizes(f"{words} words"), shape, tokens, flops, run)
 
@@ -87,7 +87,7 @@ def sc_scores(words: int, cases: int) -> Job:
     model = prediction.classifier(one_length(words, cases))
     lengths, shape = model.part.lengths, Shape.of(sc_training.backbone_config(), head=False)
     batches = by_budget(lengths, model.budget)
-    flops = accounting.forward_flops(shape, sum(lengths), sum(map(accounting.full_area, lengths)), 0)
+    flops = costs.forward_flops(shape, sum(lengths), sum(map(costs.full_area, lengths)), 0)
     run = torch.inference_mode()(partial(prediction.run, model, batches))
     sizes = f"{cases} cases of {max(lengths)} tokens"
     return Job("scoring", "SC scoring", sizes, shape, len(batches[0]) * max(lengths), flops, run)
@@ -97,8 +97,8 @@ def sc_trains(words: int, cases: int, threads: int) -> Job:
     """A classifier learns from some cases with R-Drop, whole optimiser steps."""
     setup = sc_training.Setup.load(one_length(words, cases), "float32", threads)
     shape = Shape.of(sc_training.backbone_config(), head=False)
-    area = sum(map(accounting.full_area, setup.lengths))
-    flops = accounting.full_step_flops(shape, 2 * sum(setup.lengths), 2 * area)
+    area = sum(map(costs.full_area, setup.lengths))
+    flops = costs.full_step_flops(shape, 2 * sum(setup.lengths), 2 * area)
     sizes = f"{cases} cases of {max(setup.lengths)} tokens, two passes, steps of {setup.params.batch_size}"
     tokens = 2 * setup.params.batch_size * max(setup.lengths)
     run = partial(sc_training.epoch, setup, *sc_training.learner(setup), sc_training.OURS)

@@ -7,11 +7,15 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from abstractor import codebook, corpus, disclosure, files, folds
-from abstractor.errors import run_script
-from abstractor.params import Params
-from abstractor.raw import CorpusName
-from abstractor.runs import Seed, derive_seed, go_offline
+from abstractor.base import files
+from abstractor.base.params import CorpusName, Params, Seed
+from abstractor.base.script import run_script
+from abstractor.data import folds
+from abstractor.data.cases import codebook
+from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels, write_labels
+from abstractor.machine.compute import go_offline
+from abstractor.machine.seeds import derive_seed
+from abstractor.scoring.scores import small_counts
 
 
 def main() -> None:
@@ -21,29 +25,29 @@ def main() -> None:
     fold = parser.parse_args().fold
 
     go_offline()
-    from abstractor.baseline import BaselineParams
-    from abstractor.correction import CorrectionParams, correct
+    from abstractor.scoring.baseline import BaselineParams
+    from abstractor.training.rounds.label_errors import CorrectionParams, correct
 
     params = Params()
     settings, baseline = params.get("correct_labels", CorrectionParams), params.get("baseline", BaselineParams)
-    smallest = params.get("smallest_count", disclosure.SmallestCount)
+    smallest = params.get("smallest_count", small_counts.SmallestCount)
     book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
     prepared, lessons = Path("data/prepared"), Path("data/lessons")
     assignment = folds.read(prepared / "folds.parquet")
     if not (assignment == fold).any():
         raise folds.FoldsError(f"params.yaml: correcting: no case is in fold {fold}; list folds of `folds` only")
     uids = assignment.index[assignment != fold]
-    cases = corpus.read_prepared_cases(prepared / "cases.parquet", book).loc[uids]
-    labels = corpus.read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
+    cases = read_prepared_cases(prepared / "cases.parquet", book).loc[uids]
+    labels = read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
 
     seed = derive_seed(params.get("seed", Seed), "correct", fold)
     found = correct(book, settings, baseline, cases, labels, seed)
     with ExitStack() as stack:
         corrected = stack.enter_context(files.replaced(lessons / f"labels/corrected/{fold}.parquet"))
         suspects = stack.enter_context(files.replaced(lessons / f"suspects/{fold}.parquet"))
-        corpus.write_labels(corrected, book, found.labels)
+        write_labels(corrected, book, found.labels)
         found.suspects.to_parquet(suspects, index=False)
-        told = disclosure.counts({name: found.counts[name] for name in book.names}, smallest)
+        told = small_counts.counts({name: found.counts[name] for name in book.names}, smallest)
         files.write_json(Path(f"metrics/corrections/{fold}.json"), told)
     total = found.counts["total"]
     print(f"labels outside fold {fold}: {total['suspect']} suspect, {total['corrected']} of them corrected")

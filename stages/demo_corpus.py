@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from abstractor import codebook
-from abstractor.demo import corpus
-from abstractor.demo.params import DemoCorpusParams
-from abstractor.errors import run_script
-from abstractor.params import Params
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
+from abstractor.data.cases import codebook
+from abstractor.data.demo import corpus
+from abstractor.data.demo.settings import DemoCorpusParams
 
 CODEBOOK = Path("data/codebooks/demo.yaml")
 FOLDER = Path("data/raw/demo")

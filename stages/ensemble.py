@@ -5,12 +5,15 @@ python stages/ensemble.py
 
 from pathlib import Path
 
-from abstractor import codebook, corpus, disclosure, files, folds, gather, members, predictions, thresholds
-from abstractor.ensemble import blend, report, submission
-from abstractor.errors import run_script
-from abstractor.params import Params
-from abstractor.raw import CorpusName
-from abstractor.runs import Seed
+from abstractor.base import files, members
+from abstractor.base.params import CorpusName, Params, Seed
+from abstractor.base.script import run_script
+from abstractor.data import folds, predictions
+from abstractor.data.cases import codebook
+from abstractor.data.cases.prepared import read_prepared_labels
+from abstractor.scoring import gathering
+from abstractor.scoring.ensemble import blend, report, submission
+from abstractor.scoring.scores import small_counts, thresholds
 
 PREPARED, PREDICTED, METRICS = Path("data/prepared"), Path("data/predictions"), Path("metrics")
 
@@ -20,15 +23,17 @@ def main() -> None:
     params = Params()
     crew, seed, name = members.read(params), params.get("seed", Seed), params.get("corpus", CorpusName)
     settings = params.get("ensemble", blend.EnsembleParams)
-    smallest = params.get("smallest_count", disclosure.SmallestCount)
+    smallest = params.get("smallest_count", small_counts.SmallestCount)
     book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
-    labels = corpus.read_prepared_labels(PREPARED / "labels.parquet", book)
-    oof = gather.out_of_fold(PREDICTED / "oof", crew, folds.read(PREPARED / "folds.parquet"), book)
-    new = gather.read(PREDICTED / "infer_t4.parquet", crew, book)
+    labels = read_prepared_labels(PREPARED / "labels.parquet", book)
+    oof = gathering.out_of_fold(PREDICTED / "oof", crew, folds.read(PREPARED / "folds.parquet"), book)
+    new = gathering.read(PREDICTED / "infer_t4.parquet", crew, book)
     bar = {part: predictions.read(PREDICTED / f"baseline/{part}.parquet", book) for part in ("oof", "new")}
-    gather.same_cases(labels.index, oof[crew.names[0]].index, "data/prepared/folds.parquet", "prepare")
-    gather.same_cases(labels.index, bar["oof"].index, "data/predictions/baseline/oof.parquet", "baseline")
-    gather.same_cases(new[crew.names[0]].index, bar["new"].index, "data/predictions/baseline/new.parquet", "baseline")
+    gathering.same_cases(labels.index, oof[crew.names[0]].index, "data/prepared/folds.parquet", "prepare")
+    gathering.same_cases(labels.index, bar["oof"].index, "data/predictions/baseline/oof.parquet", "baseline")
+    gathering.same_cases(
+        new[crew.names[0]].index, bar["new"].index, "data/predictions/baseline/new.parquet", "baseline"
+    )
 
     fitted = blend.fit(book, oof, labels, settings.prior)
     singles = {report.BASELINE: bar["oof"]} | oof
@@ -48,7 +53,7 @@ def main() -> None:
     blend.write(blend.PATH, fitted, cuts)
     submission.write(PREDICTED / "submission.csv", asked)
     submission.write_systems(PREDICTED / "decisions.parquet", decisions)
-    files.write_json(METRICS / "ensemble.json", disclosure.scores(book, labels, table, smallest))
+    files.write_json(METRICS / "ensemble.json", small_counts.scores(book, labels, table, smallest))
     report.write_plot(METRICS / "plots/f1.csv", f1)
     report.write_plot(METRICS / "plots/reliability.csv", reliability)
     print(report.lines(table))

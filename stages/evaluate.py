@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from abstractor import codebook, disclosure, files, raw
-from abstractor.corpus import NOT_CODED
-from abstractor.ensemble import blend, report, submission
-from abstractor.errors import run_script
-from abstractor.params import Params
-from abstractor.rawtables import read_table
-from abstractor.runs import Seed
+from abstractor.base import files
+from abstractor.base.params import CorpusName, Params, Seed
+from abstractor.base.script import run_script
+from abstractor.data.cases import codebook
+from abstractor.data.cases.prepared import NOT_CODED
+from abstractor.data.raw.cases import read_labels
+from abstractor.data.raw.tables import read_table
+from abstractor.scoring.ensemble import blend, report, submission
+from abstractor.scoring.scores import small_counts
 
 METRICS, PREDICTED = Path("metrics/evaluate.json"), Path("data/predictions")
 
@@ -16,9 +18,9 @@ METRICS, PREDICTED = Path("metrics/evaluate.json"), Path("data/predictions")
 def main() -> None:
     """Write the score of the submission and of every system on the new cases, or that nothing is coded."""
     params = Params()
-    name, seed = params.get("corpus", raw.CorpusName), params.get("seed", Seed)
+    name, seed = params.get("corpus", CorpusName), params.get("seed", Seed)
     resamples = params.get("ensemble", blend.EnsembleParams).resamples
-    smallest = params.get("smallest_count", disclosure.SmallestCount)
+    smallest = params.get("smallest_count", small_counts.SmallestCount)
     book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
     path = Path(f"data/raw/{name}/test_labels.csv")
     submitted = submission.read(PREDICTED / "submission.csv", book)
@@ -26,7 +28,7 @@ def main() -> None:
     # A slice of the new cases may be scored: the labels of all are read and checked, those of the slice are used.
     listed = [uid.strip() for uid in read_table(path, ["uid"], others=True).columns["uid"]]
     submission.check_covered(path, listed, submitted.index)
-    labels = raw.read_labels(path, book, listed).loc[submitted.index]
+    labels = read_labels(path, book, listed).loc[submitted.index]
     labels = labels[(labels != NOT_CODED).any(axis=1)]
     if labels.empty:
         files.write_json(METRICS, {"cases": 0})
@@ -34,7 +36,7 @@ def main() -> None:
         return
     decisions = {system: decided.loc[labels.index] for system, decided in systems.items()}
     table = report.score_table(book, labels, decisions, resamples, seed)
-    files.write_json(METRICS, disclosure.scores(book, labels, table, smallest))
+    files.write_json(METRICS, small_counts.scores(book, labels, table, smallest))
     print(report.lines(table))
 
 

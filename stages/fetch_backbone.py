@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from abstractor import backbones
-from abstractor.errors import run_script
-from abstractor.params import Params
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
+from abstractor.models import fetch
 
 
 def main() -> None:
@@ -14,10 +14,10 @@ def main() -> None:
     parser.add_argument("name", metavar="NAME", help="a key of `backbones` in params.yaml")
     name = parser.parse_args().name
 
-    spec = Params().get(f"backbones.{name}", backbones.Backbone)
+    spec = Params().get(f"backbones.{name}", fetch.Backbone)
     out = Path("models/backbones") / name
     print(f"fetching {out} (source: {spec.source})", flush=True)
-    backbones.fetch(name, spec, out)
+    fetch.fetch(name, spec, out)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ python stages/import_corpus.py NAME FROM [CODEBOOK]
 import argparse
 from pathlib import Path
 
-from abstractor.errors import run_script
-from abstractor.importing import lay_corpus
+from abstractor.base.script import run_script
+from abstractor.data.raw.install import lay_corpus
 
 
 def main() -> None:

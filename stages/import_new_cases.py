@@ -6,10 +6,9 @@ python stages/import_new_cases.py FROM
 import argparse
 from pathlib import Path
 
-from abstractor.errors import run_script
-from abstractor.importing import lay_new_cases
-from abstractor.params import Params
-from abstractor.raw import CorpusName
+from abstractor.base.params import CorpusName, Params
+from abstractor.base.script import run_script
+from abstractor.data.raw.install import lay_new_cases
 
 
 def main() -> None:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from abstractor import codebook, gather, members
-from abstractor.errors import run_script
-from abstractor.params import Params
-from abstractor.raw import CorpusName
+from abstractor.base import members
+from abstractor.base.params import CorpusName, Params
+from abstractor.base.script import run_script
+from abstractor.data.cases import codebook
+from abstractor.scoring import gathering
 
 
 def main() -> None:
@@ -13,7 +14,7 @@ def main() -> None:
     params = Params()
     crew = members.read(params)
     book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
-    cases = gather.new_cases(Path("data/predictions/infer_t4.parquet"), Path("data/predictions/new"), crew, book)
+    cases = gathering.new_cases(Path("data/predictions/infer_t4.parquet"), Path("data/predictions/new"), crew, book)
     print(f"infer_t4: {len(crew.names)} models, {len(crew.folds)} folds, {cases} new cases")
 
 

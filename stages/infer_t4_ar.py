@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from abstractor.errors import run_script
+from abstractor.base.script import run_script
 
 
 def main() -> None:
@@ -13,22 +13,26 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, predictions, resume, runs
-    from abstractor.params import Params
+    from abstractor.base.params import Params
+    from abstractor.data import predictions
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import PreparedCases
+    from abstractor.machine.compute import Inference, prepare_machine
+    from abstractor.runs import resume
 
     params = Params()
-    infer = params.get("infer", runs.Inference)
-    compute = runs.prepare_machine(infer)
+    infer = params.get("infer", Inference)
+    compute = prepare_machine(infer)
 
-    from abstractor.ar.params import ArModel
-    from abstractor.ar.predict import driver
-    from abstractor.pretrained import check_backbone
+    from abstractor.models.backbones.local import check_backbone
+    from abstractor.predicting.ar import driver
+    from abstractor.training.ar.settings import ArModel
 
     name, fold = arguments.model, str(arguments.fold)
     model_params = params.get(f"models.{name}", ArModel)
     codes, new = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/new_cases.parquet")
     book = codebook.load(codes)
-    cases = corpus.PreparedCases(new, book)
+    cases = PreparedCases(new, book)
     model, pin = Path("models") / name / fold, Path("models") / name / "backbone.json"
 
     check_backbone(pin)

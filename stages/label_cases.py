@@ -3,10 +3,14 @@
 import argparse
 from pathlib import Path
 
-from abstractor import codebook, examples, folds, gather, made
-from abstractor.errors import run_script
-from abstractor.examples import Examples
-from abstractor.params import Params
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
+from abstractor.data import folds
+from abstractor.data.cases import codebook
+from abstractor.scoring import gathering
+from abstractor.training.lessons import examples
+from abstractor.training.lessons.examples import Examples
+from abstractor.training.rounds import synthetic
 
 
 def main() -> None:
@@ -19,10 +23,10 @@ def main() -> None:
     params = Params()
     number, fold = arguments.round, arguments.fold
     book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    writers, assignment = params.get("making", made.Writers), folds.read(Path("data/prepared/folds.parquet"))
-    cases = made.visible(Path("data/lessons/cases"), book, writers, assignment, fold)
-    teachers = made.teachers(params, number)
-    said = gather.of_teachers(Path("data/predictions/made") / str(number) / str(fold), teachers, cases.index, book)
+    writers, assignment = params.get("making", synthetic.Writers), folds.read(Path("data/prepared/folds.parquet"))
+    cases = synthetic.visible(Path("data/lessons/cases"), book, writers, assignment, fold)
+    teachers = synthetic.teachers(params, number)
+    said = gathering.of_teachers(Path("data/predictions/made") / str(number) / str(fold), teachers, cases.index, book)
     path = Path("data/lessons/made") / str(number) / f"{fold}.parquet"
     examples.write(path, book, Examples(cases, said, cases.iloc[:0], cases.index))
     print(f"round {number}, fold {fold}: {len(cases)} made cases, labelled by {len(teachers)} members")

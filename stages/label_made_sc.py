@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from abstractor.errors import run_script
+from abstractor.base.script import run_script
 
 
 def main() -> None:
@@ -14,20 +14,24 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, folds, made, predictions, resume, runs
-    from abstractor.params import Params
+    from abstractor.base.params import Params
+    from abstractor.data import folds, predictions
+    from abstractor.data.cases import codebook
+    from abstractor.machine.compute import Inference, prepare_machine
+    from abstractor.runs import resume
+    from abstractor.training.rounds import synthetic
 
     params = Params()
-    infer = params.get("infer", runs.Inference)
-    compute = runs.prepare_machine(infer)
+    infer = params.get("infer", Inference)
+    compute = prepare_machine(infer)
 
-    from abstractor.pretrained import check_backbone
-    from abstractor.sc.predict import driver
+    from abstractor.models.backbones.local import check_backbone
+    from abstractor.predicting.sc import driver
 
     name, number, fold = arguments.model, str(arguments.round), arguments.fold
     codes, shared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/folds.parquet")
-    book, writers, written = codebook.load(codes), params.get("making", made.Writers), Path("data/lessons/cases")
-    cases = made.visible(written, book, writers, folds.read(shared), fold)
+    book, writers, written = codebook.load(codes), params.get("making", synthetic.Writers), Path("data/lessons/cases")
+    cases = synthetic.visible(written, book, writers, folds.read(shared), fold)
     model, pin = Path("models") / name / str(fold), Path("models") / name / "backbone.json"
 
     check_backbone(pin)

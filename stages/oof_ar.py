@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from abstractor.errors import run_script
+from abstractor.base.script import run_script
 
 
 def main() -> None:
@@ -13,16 +13,22 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, crossfit, disclosure, files, folds, predictions, resume, runs
-    from abstractor.params import Params
+    from abstractor.base import files
+    from abstractor.base.params import Params, Seed
+    from abstractor.data import folds, predictions
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import PreparedCases, read_prepared_labels
+    from abstractor.machine.compute import Inference, prepare_machine
+    from abstractor.runs import resume
+    from abstractor.scoring.scores import crossfit, small_counts
 
     params = Params()
-    infer = params.get("infer", runs.Inference)
-    compute = runs.prepare_machine(infer)
+    infer = params.get("infer", Inference)
+    compute = prepare_machine(infer)
 
-    from abstractor.ar.params import ArModel
-    from abstractor.ar.predict import driver
-    from abstractor.pretrained import check_backbone
+    from abstractor.models.backbones.local import check_backbone
+    from abstractor.predicting.ar import driver
+    from abstractor.training.ar.settings import ArModel
 
     name, fold = arguments.model, str(arguments.fold)
     model_params = params.get(f"models.{name}", ArModel)
@@ -30,8 +36,8 @@ def main() -> None:
     book = codebook.load(codes)
     assignment = folds.read(prepared / "folds.parquet")
     uids = assignment.index[assignment == arguments.fold]
-    cases = corpus.PreparedCases(prepared / "cases.parquet", book)
-    labels = corpus.read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
+    cases = PreparedCases(prepared / "cases.parquet", book)
+    labels = read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
     model, pin = Path("models") / name / fold, Path("models") / name / "backbone.json"
 
     check_backbone(pin)
@@ -42,8 +48,8 @@ def main() -> None:
     with resume.kept(f"oof/{name}/{fold}", *inputs) as done:
         parts = scorer.predict(cases.parts(infer.chunk_cases, uids), len(uids), f"{name}/{fold}", done)
         predictions.write_parts(path, book, parts)
-    report = crossfit.report(book, predictions.read(path, book), labels, params.get("seed", runs.Seed))
-    report = disclosure.scores(book, labels, report, params.get("smallest_count", disclosure.SmallestCount))
+    report = crossfit.report(book, predictions.read(path, book), labels, params.get("seed", Seed))
+    report = small_counts.scores(book, labels, report, params.get("smallest_count", small_counts.SmallestCount))
     files.write_json(Path("metrics/oof") / name / f"{fold}.json", report)
 
 

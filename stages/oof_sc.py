@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from abstractor.errors import run_script
+from abstractor.base.script import run_script
 
 
 def main() -> None:
@@ -13,23 +13,29 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, corpus, crossfit, disclosure, files, folds, predictions, resume, runs
-    from abstractor.params import Params
+    from abstractor.base import files
+    from abstractor.base.params import Params, Seed
+    from abstractor.data import folds, predictions
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import PreparedCases, read_prepared_labels
+    from abstractor.machine.compute import Inference, prepare_machine
+    from abstractor.runs import resume
+    from abstractor.scoring.scores import crossfit, small_counts
 
     params = Params()
-    infer = params.get("infer", runs.Inference)
-    compute = runs.prepare_machine(infer)
+    infer = params.get("infer", Inference)
+    compute = prepare_machine(infer)
 
-    from abstractor.pretrained import check_backbone
-    from abstractor.sc.predict import driver
+    from abstractor.models.backbones.local import check_backbone
+    from abstractor.predicting.sc import driver
 
     name, fold = arguments.model, str(arguments.fold)
     codes, prepared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared")
     book = codebook.load(codes)
     assignment = folds.read(prepared / "folds.parquet")
     uids = assignment.index[assignment == arguments.fold]
-    cases = corpus.PreparedCases(prepared / "cases.parquet", book)
-    labels = corpus.read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
+    cases = PreparedCases(prepared / "cases.parquet", book)
+    labels = read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
     model, pin = Path("models") / name / fold, Path("models") / name / "backbone.json"
 
     check_backbone(pin)
@@ -40,8 +46,8 @@ def main() -> None:
     with resume.kept(f"oof/{name}/{fold}", *inputs) as done:
         parts = scorer.predict(cases.parts(infer.chunk_cases, uids), len(uids), f"{name}/{fold}", done)
         predictions.write_parts(path, book, parts)
-    report = crossfit.report(book, predictions.read(path, book), labels, params.get("seed", runs.Seed))
-    report = disclosure.scores(book, labels, report, params.get("smallest_count", disclosure.SmallestCount))
+    report = crossfit.report(book, predictions.read(path, book), labels, params.get("seed", Seed))
+    report = small_counts.scores(book, labels, report, params.get("smallest_count", small_counts.SmallestCount))
     files.write_json(Path("metrics/oof") / name / f"{fold}.json", report)
 
 

@@ -6,10 +6,10 @@ Training depends on models/MODEL/backbone.json, so that a new backbone retrains 
 import argparse
 from pathlib import Path
 
-from abstractor.errors import run_script
-from abstractor.files import write_json
-from abstractor.params import Params
-from abstractor.seal import pin
+from abstractor.base.files import write_json
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
+from abstractor.runs.integrity import pin
 
 
 def main() -> None:

@@ -6,31 +6,35 @@ python stages/prepare.py
 from contextlib import ExitStack
 from pathlib import Path
 
-from abstractor import codebook, corpus, folds, raw
-from abstractor.errors import run_script
-from abstractor.files import replaced
-from abstractor.params import Params
-from abstractor.runs import Folds, Seed, check_folds, derive_seed
+from abstractor.base.files import replaced
+from abstractor.base.members import Folds, check_folds
+from abstractor.base.params import CorpusName, Params, Seed
+from abstractor.base.script import run_script
+from abstractor.data import folds
+from abstractor.data.cases import codebook
+from abstractor.data.cases.prepared import NOT_CODED, write_cases, write_labels
+from abstractor.data.raw.cases import CaseCount, read_training
+from abstractor.machine.seeds import derive_seed
 
 
 def main() -> None:
     """Read the raw training files, write cases, labels and folds: all three or none."""
     params = Params()
-    name, seed = params.get("corpus", raw.CorpusName), params.get("seed", Seed)
-    count, size = len(check_folds(params.get("folds", Folds))), params.get("cases", raw.CaseCount)
+    name, seed = params.get("corpus", CorpusName), params.get("seed", Seed)
+    count, size = len(check_folds(params.get("folds", Folds))), params.get("cases", CaseCount)
     book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
     source, target = Path(f"data/raw/{name}"), Path("data/prepared")
-    cases, labels = raw.read_training(source / "train_features.csv", source / "train_labels.csv", book)
+    cases, labels = read_training(source / "train_features.csv", source / "train_labels.csv", book)
     if size is not None:
         uids = folds.stratified_slice(book, labels, size, derive_seed(seed, "slice"))
         cases, labels = cases.loc[uids], labels.loc[uids]
     fold = folds.assign(book, labels, count, seed)
     with ExitStack() as stack:
         paths = [stack.enter_context(replaced(target / f"{stem}.parquet")) for stem in ("cases", "labels", "folds")]
-        corpus.write_cases(paths[0], book, cases)
-        corpus.write_labels(paths[1], book, labels)
+        write_cases(paths[0], book, cases)
+        write_labels(paths[1], book, labels)
         folds.write(paths[2], fold)
-    gaps = int((labels == corpus.NOT_CODED).to_numpy().sum())
+    gaps = int((labels == NOT_CODED).to_numpy().sum())
     print(f"{name}: {len(cases)} training cases in {count} folds, {len(book.variables)} variables, {gaps} labels empty")
 
 

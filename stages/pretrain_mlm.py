@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from abstractor.errors import run_script
+from abstractor.base.script import run_script
 
 
 def main() -> None:
@@ -13,24 +13,28 @@ def main() -> None:
     parser.add_argument("name", metavar="NAME", help="a key of `mlm` in params.yaml")
     name = parser.parse_args().name
 
-    from abstractor import codebook, corpus, resume, runs
-    from abstractor.mlm.params import MlmParams, check_name
-    from abstractor.params import Params
+    from abstractor.base.params import Params, Seed
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import read_prepared_cases
+    from abstractor.machine.compute import Machine, prepare_machine
+    from abstractor.runs import resume
+    from abstractor.runs.card import write_card
+    from abstractor.training.mlm.settings import MlmParams, check_name
 
     params = Params()
     settings = params.get(f"mlm.{name}", MlmParams)
     check_name(name, params)
-    compute = runs.prepare_machine(params.get("train", runs.Machine))
+    compute = prepare_machine(params.get("train", Machine))
 
-    from abstractor.mlm.train import save, train
-    from abstractor.training import write_curve
+    from abstractor.training.loop.fit import write_curve
+    from abstractor.training.mlm.train import save, train
 
     codes = Path(f"data/codebooks/{params.get('corpus', str)}.yaml")
     book = codebook.load(codes)
     prepared = [Path("data/prepared") / f"{part}.parquet" for part in ("cases", "new_cases")[: 1 + settings.new_cases]]
-    tables = [corpus.read_prepared_cases(path, book) for path in prepared]
+    tables = [read_prepared_cases(path, book) for path in prepared]
     texts = [text for table in tables for text in table.to_numpy().ravel()]
-    seed = params.get("seed", runs.Seed)
+    seed = params.get("seed", Seed)
 
     start = time.monotonic()
     inputs = (settings, seed, compute, codes, *prepared, Path("models/backbones") / settings.backbone)
@@ -46,7 +50,7 @@ def main() -> None:
             + (" and the new cases'" if settings.new_cases else "")
             + " are among those it was trained on; no label is",
         }
-        runs.write_card(Path("metrics/cards") / name / "mlm.json", compute, seconds, **card, **outcome.summary())
+        write_card(Path("metrics/cards") / name / "mlm.json", compute.reason, seconds, **card, **outcome.summary())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from abstractor.errors import run_script
+from abstractor.base.script import run_script
 
 
 def main() -> None:
@@ -14,21 +14,25 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, examples, resume, runs
-    from abstractor.params import Params
+    from abstractor.base.params import Params, Seed
+    from abstractor.data.cases import codebook
+    from abstractor.machine.compute import Machine, prepare_machine
+    from abstractor.runs import resume
+    from abstractor.runs.card import write_card
+    from abstractor.training.lessons import examples
 
     params = Params()
-    from abstractor.ar.adapters import import_engine, save
-    from abstractor.ar.params import ArModel
+    from abstractor.models.ar.loading import import_engine, save
+    from abstractor.training.ar.settings import ArModel
 
-    name, fold, seed = arguments.model, arguments.fold, params.get("seed", runs.Seed)
+    name, fold, seed = arguments.model, arguments.fold, params.get("seed", Seed)
     model_params = params.get(f"models.{name}", ArModel)
     import_engine(model_params.engine)  # before transformers
-    compute = runs.prepare_machine(params.get("train", runs.Machine))
+    compute = prepare_machine(params.get("train", Machine))
 
-    from abstractor.ar.train import train
-    from abstractor.pretrained import check_backbone
-    from abstractor.training import write_curve
+    from abstractor.models.backbones.local import check_backbone
+    from abstractor.training.ar.train import train
+    from abstractor.training.loop.fit import write_curve
 
     codes, pin = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path(f"models/{name}/backbone.json")
     learned = Path(f"data/training/{name}/{fold}.parquet")
@@ -44,7 +48,7 @@ def main() -> None:
         seconds = time.monotonic() - start
         write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
         card = {"parameters": model_params.model_dump(), "fold": fold}
-        runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
+        write_card(Path("metrics/cards") / name / f"{fold}.json", compute.reason, seconds, **card, **outcome.summary())
 
 
 if __name__ == "__main__":

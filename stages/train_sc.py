@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from abstractor.errors import run_script
+from abstractor.base.script import run_script
 
 
 def main() -> None:
@@ -15,20 +15,24 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor import codebook, examples, resume, runs
-    from abstractor.params import Params
+    from abstractor.base.params import Params, Seed
+    from abstractor.data.cases import codebook
+    from abstractor.machine.compute import Machine, prepare_machine
+    from abstractor.runs import resume
+    from abstractor.runs.card import write_card
+    from abstractor.training.lessons import examples
 
     params = Params()
-    compute = runs.prepare_machine(params.get("train", runs.Machine))
+    compute = prepare_machine(params.get("train", Machine))
 
-    from abstractor.pretrained import check_backbone
-    from abstractor.sc.model import Reading, save
-    from abstractor.sc.params import RDropWeight, ScModel
-    from abstractor.sc.readout import card as head_card
-    from abstractor.sc.train import train
-    from abstractor.training import write_curve
+    from abstractor.models.backbones.local import check_backbone
+    from abstractor.models.sc.classifier import Reading, save
+    from abstractor.models.sc.mask_classifier import card as head_card
+    from abstractor.training.loop.fit import write_curve
+    from abstractor.training.sc.settings import RDropWeight, ScModel
+    from abstractor.training.sc.train import train
 
-    name, fold, seed = arguments.model, arguments.fold, params.get("seed", runs.Seed)
+    name, fold, seed = arguments.model, arguments.fold, params.get("seed", Seed)
     model_params, rdrop = params.get(f"models.{name}", ScModel), params.get("rdrop", RDropWeight)
     codes, pin = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path(f"models/{name}/backbone.json")
     learned = Path(f"data/training/{name}/{fold}.parquet")
@@ -45,7 +49,7 @@ def main() -> None:
         write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
         card = {"parameters": model_params.model_dump(), "rdrop": rdrop, "fold": fold}
         card |= head_card(outcome.model)
-        runs.write_card(Path("metrics/cards") / name / f"{fold}.json", compute, seconds, **card, **outcome.summary())
+        write_card(Path("metrics/cards") / name / f"{fold}.json", compute.reason, seconds, **card, **outcome.summary())
 
 
 if __name__ == "__main__":

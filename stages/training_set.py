@@ -3,10 +3,14 @@
 import argparse
 from pathlib import Path
 
-from abstractor import codebook, corpus, examples, folds, training_sets
-from abstractor.errors import run_script
-from abstractor.files import replaced
-from abstractor.params import Params
+from abstractor.base.files import replaced
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
+from abstractor.data import folds
+from abstractor.data.cases import codebook
+from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels
+from abstractor.training.lessons import examples
+from abstractor.training.rounds import assemble
 
 
 def main() -> None:
@@ -19,12 +23,12 @@ def main() -> None:
     learns = params.get(f"models.{model}.learns", examples.Learns)
     book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
     prepared = Path("data/prepared")
-    cases = corpus.read_prepared_cases(prepared / "cases.parquet", book)
-    labels = corpus.read_prepared_labels(prepared / "labels.parquet", book)
+    cases = read_prepared_cases(prepared / "cases.parquet", book)
+    labels = read_prepared_labels(prepared / "labels.parquet", book)
     assignment = folds.read(prepared / "folds.parquet")
     with replaced(Path("data/training") / model) as partial:
         for fold in sorted(assignment.unique()):
-            found = training_sets.of_fold(book, learns, cases, labels, assignment, fold, Path("data/lessons"))
+            found = assemble.of_fold(book, learns, cases, labels, assignment, fold, Path("data/lessons"))
             examples.write(partial / f"{fold}.parquet", book, found)
             print(f"{model}/{fold}: {len(found.coded)} coded cases, {len(found.made)} made ones")
 

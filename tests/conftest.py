@@ -7,12 +7,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import faults
 import pytest
-import tally
-import tiny
+from support import faults, tally, tiny
 
-from abstractor.files import write_json
+from abstractor.base.files import write_json
 
 # Tiny tensors gain nothing from a second thread and lose much where another process has the core.
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -16,7 +16,8 @@ from typing import Any
 
 from supply_chain import REQUIREMENTS, ROOT, TOOLS, SupplyChainError, look_up, pins
 
-from abstractor.errors import UserError, run_script
+from abstractor.base.errors import UserError
+from abstractor.base.script import run_script
 
 PAGE = ROOT / "docs/audit.md"
 LOCK = "gpu"

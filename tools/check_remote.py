@@ -13,8 +13,9 @@ from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
 from push import NONE, TrustedRemote
 
-from abstractor.errors import UserError, run_script
-from abstractor.params import Params
+from abstractor.base.errors import UserError
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
 
 
 class RemoteError(UserError):

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from abstractor import codebook
-from abstractor.errors import UserError, run_script
+from abstractor.base.errors import UserError
+from abstractor.base.script import run_script
+from abstractor.data.cases import codebook
 
 LARGEST = 1_000_000
 """Bytes of a file in git; dvc.lock, which grows with the number of stages, aside."""

@@ -14,8 +14,9 @@ from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 
-from abstractor.errors import UserError, run_script
-from abstractor.files import replaced
+from abstractor.base.errors import UserError
+from abstractor.base.files import replaced
+from abstractor.base.script import run_script
 
 LOCK, RUNNING = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
 CONFLICT = re.compile(r"^(<<<<<<<|=======|>>>>>>>)", re.MULTILINE)

@@ -11,9 +11,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from abstractor.errors import UserError, run_script
-from abstractor.files import replaced
-from abstractor.params import PARAMS
+from abstractor.base.errors import UserError
+from abstractor.base.files import replaced
+from abstractor.base.params import PARAMS
+from abstractor.base.script import run_script
 
 
 class PinError(UserError):

@@ -3,9 +3,9 @@
 import subprocess
 import sys
 
-from abstractor import members
-from abstractor.errors import run_script
-from abstractor.params import Params
+from abstractor.base import members
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
 
 
 def targets(params: Params) -> list[str]:

@@ -13,8 +13,9 @@ from typing import Annotated
 from dvc.repo import Repo
 from pydantic import Field
 
-from abstractor.errors import UserError, run_script
-from abstractor.params import Params
+from abstractor.base.errors import UserError
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
 
 TrustedRemote = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 """Names the DVC remote trusted-<this>."""

@@ -12,9 +12,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from abstractor.errors import UserError, run_script
-from abstractor.files import read_yaml, replaced
-from abstractor.params import PARAMS
+from abstractor.base.errors import UserError
+from abstractor.base.files import read_yaml, replaced
+from abstractor.base.params import PARAMS
+from abstractor.base.script import run_script
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 NO_RECIPES = ("shapes",)

@@ -18,7 +18,8 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from abstractor.errors import UserError, run_script
+from abstractor.base.errors import UserError
+from abstractor.base.script import run_script
 
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS, PAGE = ROOT / "requirements", ROOT / "docs/licences.md"

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from modulefinder import ModuleFinder
 from pathlib import Path
 
-from abstractor import bundle, codebook, members
-from abstractor.ensemble import blend
-from abstractor.errors import run_script
-from abstractor.files import replaced
-from abstractor.params import PARAMS, PIPELINE, Params
-from abstractor.pretrained import backbone_folder, check_backbone
-from abstractor.raw import CorpusName
-from abstractor.seal import check_seal, sha256
+from abstractor.base import members
+from abstractor.base.files import replaced, sha256
+from abstractor.base.params import PARAMS, PIPELINE, CorpusName, Params
+from abstractor.base.script import run_script
+from abstractor.data.cases import codebook
+from abstractor.handoff import bundle
+from abstractor.models.backbones.local import backbone_folder, check_backbone
+from abstractor.runs.integrity import check_seal
+from abstractor.scoring.ensemble import blend
 
 OUT, FRAME, SRC = Path("build/t4-bundle.tar"), Path("tools/bundle"), Path("src")
 LOCKS = (Path("requirements/cpu.txt"), Path("requirements/gpu.txt"))
@@ -56,8 +57,8 @@ def models(params: Params, crew: members.Members, book: codebook.Codebook) -> It
     Raises:
         UserError: a file is missing, or is not what training wrote or read.
     """
-    from abstractor.ar.params import ArModel
-    from abstractor.sc import model as classifiers
+    from abstractor.models.sc import classifier as classifiers
+    from abstractor.training.ar.settings import ArModel
 
     weighty: dict[str, bool] = {}
     for name in crew.names:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from abstractor import members
-from abstractor.errors import UserError, run_script
-from abstractor.files import read_yaml
-from abstractor.params import Params
+from abstractor.base import members
+from abstractor.base.errors import UserError
+from abstractor.base.files import read_yaml
+from abstractor.base.params import Params
+from abstractor.base.script import run_script
 
 ROOT = Path(__file__).parents[1]
 PEAK = 65e12
@@ -60,9 +61,9 @@ def plan(params: Params, load: Load) -> list[Row]:
     Raises:
         PlanError: a backbone is neither fetched nor in recipes/shapes.yaml.
     """
-    from abstractor.ar.params import ArModel
-    from abstractor.runs import Inference
-    from abstractor.sc.params import ScModel
+    from abstractor.machine.compute import Inference
+    from abstractor.training.ar.settings import ArModel
+    from abstractor.training.sc.settings import ScModel
 
     crew, budget = members.read(params), params.get("infer", Inference).batch_tokens
     apart = params.get("sc_2", list[str])
@@ -76,43 +77,41 @@ def plan(params: Params, load: Load) -> list[Row]:
 
 
 def _classifier(params: Params, name: str, model: Any, apart: bool, load: Load, budget: int) -> Row:
-    from abstractor import accounting
-    from abstractor.batching import cost
+    from abstractor.handoff import costs
+    from abstractor.models.rows.batching import cost
 
     repo, config = backbone(params, model.backbone)
-    shape = accounting.Shape.of(config, head=False)
+    shape = costs.Shape.of(config, head=False)
     rows = 2 if apart else 1
     length = min(load.prefix // rows, model.max_tokens)
-    a_case = accounting.forward_flops(shape, rows * length, rows * accounting.full_area(length), 0)
+    a_case = costs.forward_flops(shape, rows * length, rows * costs.full_area(length), 0)
     batch = max(int(budget / cost(length)), 1)
     # Eager attention (DeBERTa): scores, position terms and their sum, for every head.
     scores = batch * length**2 * config.num_attention_heads * (4 if shape.relative else 1)
-    memory = accounting.inference_bytes(shape, "float32", batch * length, scores=scores)
+    memory = costs.inference_bytes(shape, "float32", batch * length, scores=scores)
     flops = a_case * load.cases
     seconds = flops / (PEAK * load.utilisation)
     return Row(name, repo, flops, seconds, seconds, memory)
 
 
 def _language_model(params: Params, name: str, model: Any, load: Load, budget: int) -> Row:
-    from abstractor import accounting
-    from abstractor.ar.attention import EXACT_FOR
-    from abstractor.batching import cost
+    from abstractor.handoff import costs
+    from abstractor.models.ar.grouped_attention import EXACT_FOR
+    from abstractor.models.rows.batching import cost
 
     repo, config = backbone(params, model.backbone)
-    shape = accounting.Shape.of(config)
+    shape = costs.Shape.of(config)
     prefix, suffix = min(load.prefix, model.max_tokens), load.asked / load.questions
     length = prefix + load.asked
     # Elsewhere a dense mask is computed in full.
     grouped = config.model_type in EXACT_FOR
-    area = accounting.packed_area(prefix, _spread(load)) if grouped else accounting.full_area(length)
-    packed = accounting.forward_flops(shape, length, area, load.questions)
-    alone = sum(
-        accounting.forward_flops(shape, prefix + n, accounting.causal_area(prefix + n), 1) for n in _spread(load)
-    )
+    area = costs.packed_area(prefix, _spread(load)) if grouped else costs.full_area(length)
+    packed = costs.forward_flops(shape, length, area, load.questions)
+    alone = sum(costs.forward_flops(shape, prefix + n, costs.causal_area(prefix + n), 1) for n in _spread(load))
     batch = max(int(budget / cost(length)), 1)
     keys = round(batch * load.questions * (prefix + suffix)) if grouped else 0
     scores = 0 if grouped else batch * length**2 * config.num_attention_heads * 3  # scores, float32 softmax
-    memory = accounting.inference_bytes(
+    memory = costs.inference_bytes(
         shape, "float16", batch * length, keys, scores, batch * load.questions, model.quantize
     )
     rate = PEAK * load.utilisation

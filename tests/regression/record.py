@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import tiny  # after the path
+from support import tiny  # after the path
 
 EXPECTED = Path(__file__).with_name("expected.json")
 

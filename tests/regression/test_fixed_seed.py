@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import record
-import tiny
+from support import tiny
 
-from abstractor import baseline, codebook, crossfit, folds
-from abstractor.demo.corpus import draw
-from abstractor.demo.params import DemoCorpusParams
-from abstractor.params import Params
+from abstractor.base.params import Params
+from abstractor.data import folds
+from abstractor.data.cases import codebook
+from abstractor.data.demo.corpus import draw
+from abstractor.data.demo.settings import DemoCorpusParams
+from abstractor.scoring import baseline
+from abstractor.scoring.scores import crossfit
 
 pytestmark = pytest.mark.regression
 

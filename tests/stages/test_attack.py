@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-import tiny
+from support import tiny
 
 pytestmark = pytest.mark.stage
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import tiny
-from faults import Heard
-from tally import Tally
+from support import tiny
+from support.faults import Heard
+from support.tally import Tally
 
-from abstractor.seal import write_seal
+from abstractor.runs.integrity import write_seal
 
 pytestmark = [pytest.mark.stage, pytest.mark.reliability]
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import sshd
-import tiny
-from faults import Heard
-from tally import Tally
+from support import sshd, tiny
+from support.faults import Heard
+from support.tally import Tally
 
 pytestmark = pytest.mark.stage
 

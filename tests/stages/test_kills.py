@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import tiny
-from tally import Tally
+from support import tiny
+from support.tally import Tally
 
 pytestmark = [pytest.mark.stage, pytest.mark.reliability]
 

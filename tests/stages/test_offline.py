@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sealed
-import tally
-import tiny
+from support import sealed, tally, tiny
 
 pytestmark = [pytest.mark.stage, pytest.mark.reliability]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny
+from support import tiny
 
-from abstractor.errors import PRIVATE
+from abstractor.base.script import PRIVATE
 
 pytestmark = [pytest.mark.stage, pytest.mark.reliability]
 

@@ -1,8 +1,7 @@
 """No stage goes on with what a run of other inputs left: all that it declares is in the key."""
 
 import pytest
-import resuming
-import tiny
+from support import resuming, tiny
 
 pytestmark = pytest.mark.stage
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import tiny
+from support import tiny
 
-from abstractor import codebook
+from abstractor.data.cases import codebook
 
 pytestmark = pytest.mark.stage
 

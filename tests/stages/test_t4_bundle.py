@@ -16,14 +16,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import t4_bundle
-import tally as tallies
-import tiny
-from faults import Heard
+from support import tally as tallies
+from support import tiny
+from support.faults import Heard
 
-from abstractor import codebook
-from abstractor.errors import UserError
-from abstractor.params import Params
-from abstractor.seal import write_seal
+from abstractor.base.errors import UserError
+from abstractor.base.params import Params
+from abstractor.data.cases import codebook
+from abstractor.runs.integrity import write_seal
 
 pytestmark = pytest.mark.stage
 

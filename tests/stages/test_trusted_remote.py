@@ -6,9 +6,9 @@ from pathlib import Path
 
 import guard
 import pytest
-import tally as tallies
-import tiny
 from dvc.repo import Repo
+from support import tally as tallies
+from support import tiny
 
 pytestmark = [pytest.mark.stage, pytest.mark.reliability]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import resuming
-import tiny
+from support import resuming, tiny
 
-from abstractor import codebook, examples
+from abstractor.data.cases import codebook
+from abstractor.training.lessons import examples
 
 pytestmark = pytest.mark.stage
 

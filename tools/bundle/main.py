@@ -11,7 +11,7 @@ if __name__ == "__main__":
     sys.dont_write_bytecode = True
     os.chdir(FOLDER)
 
-    from abstractor import bundle
-    from abstractor.errors import run_script
+    from abstractor.base.script import run_script
+    from abstractor.handoff import bundle
 
     run_script(bundle.main)

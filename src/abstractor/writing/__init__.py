@@ -1,1 +1,1 @@
-"""A causal language model writes training text: paraphrases of narratives, and new cases after real ones."""
+"""Paraphrases and made cases by a language model."""

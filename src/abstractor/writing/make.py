@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from abstractor.codebook import Codebook
-from abstractor.made import SOURCES
+from abstractor.data.cases.codebook import Codebook
+from abstractor.training.rounds.synthetic import SOURCES
 from abstractor.writing.checks import Reason, copied_share, is_plain, tally, words
-from abstractor.writing.codec import Written
-from abstractor.writing.params import MakeCases
 from abstractor.writing.prompts import Style, Task, case_prompt, making
-from abstractor.writing.scribe import Write
+from abstractor.writing.settings import MakeCases
 from abstractor.writing.sources import Sources
+from abstractor.writing.tokens import Written
+from abstractor.writing.writer import Write
 
 
 class Made(NamedTuple):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from abstractor.codebook import Codebook
+from abstractor.data.cases.codebook import Codebook
 
 Style = Literal["template", "examples"]
 

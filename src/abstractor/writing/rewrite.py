@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from abstractor.codebook import Codebook
+from abstractor.data.cases.codebook import Codebook
 from abstractor.writing.checks import Reason, copied_share, is_plain, tally, words
-from abstractor.writing.codec import Written
-from abstractor.writing.params import Rewrite
 from abstractor.writing.prompts import Style, Task, paraphrase_prompt, rewriting
-from abstractor.writing.scribe import Write
+from abstractor.writing.settings import Rewrite
+from abstractor.writing.tokens import Written
+from abstractor.writing.writer import Write
 
 
 class Rewritten(NamedTuple):

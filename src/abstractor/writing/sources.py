@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from abstractor.errors import UserError
+from abstractor.base.errors import UserError
 
 
 class SourcesError(UserError):

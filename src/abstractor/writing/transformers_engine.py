@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from abstractor.architectures import choose_attention
-from abstractor.files import write_json
-from abstractor.runs import Compute, derive_seed
-from abstractor.writing.codec import Codec, WritingError
-from abstractor.writing.params import Writer
+from abstractor.base.files import write_json
+from abstractor.machine.compute import Compute
+from abstractor.machine.seeds import derive_seed
+from abstractor.models.backbones.attention_rules import choose_attention
+from abstractor.writing.settings import Writer
+from abstractor.writing.tokens import Codec, WritingError
 
 
 def load(folder: Path, compute: Compute) -> Any:

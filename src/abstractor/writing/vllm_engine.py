@@ -9,9 +9,10 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from abstractor.runs import Compute, derive_seed
-from abstractor.writing.codec import Codec, WritingError
-from abstractor.writing.params import Writer
+from abstractor.machine.compute import Compute
+from abstractor.machine.seeds import derive_seed
+from abstractor.writing.settings import Writer
+from abstractor.writing.tokens import Codec, WritingError
 
 
 def is_installed() -> bool:

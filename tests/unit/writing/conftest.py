@@ -8,8 +8,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from abstractor.codebook import Codebook, Variable
-from abstractor.writing.params import Writer
+from abstractor.data.cases.codebook import Codebook, Variable
+from abstractor.writing.settings import Writer
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CHATML = (

@@ -8,16 +8,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from abstractor import corpus
-from abstractor.codebook import Codebook
-from abstractor.made import write
-from abstractor.runs import Compute
-from abstractor.writing.codec import Written
+from abstractor.data.cases.codebook import Codebook
+from abstractor.data.cases.prepared import read_prepared_cases, write_cases
+from abstractor.machine.compute import Compute
+from abstractor.training.rounds.synthetic import write
 from abstractor.writing.make import make_cases, possible_sources
-from abstractor.writing.params import MakeCases, Rewrite, Writer
 from abstractor.writing.rewrite import rewrite_cases
-from abstractor.writing.scribe import scribe
+from abstractor.writing.settings import MakeCases, Rewrite, Writer
 from abstractor.writing.sources import Sources, share
+from abstractor.writing.tokens import Written
+from abstractor.writing.writer import scribe
 
 MAKING = MakeCases(cases=1, least_words=3, most_copied=0.5)
 REWRITING = Rewrite(least_share=0.5, most_copied=0.5)
@@ -145,9 +145,9 @@ def test_a_case_that_fails_twice_counts_once(codebook: Codebook) -> None:
 
 def test_no_case_kept_is_a_file_of_no_rows(codebook: Codebook, tmp_path: Path) -> None:
     cases, _ = rewritten(codebook, *["~"] * 7)
-    corpus.write_cases(tmp_path / "cases.parquet", codebook, cases)
+    write_cases(tmp_path / "cases.parquet", codebook, cases)
 
-    assert corpus.read_prepared_cases(tmp_path / "cases.parquet", codebook).empty
+    assert read_prepared_cases(tmp_path / "cases.parquet", codebook).empty
 
 
 @pytest.mark.parametrize("style", ["examples", "template"])

@@ -1,1 +1,0 @@
-"""Autoregressive language models (AR): one question a variable, answered by one token."""

@@ -1,0 +1,1 @@
+"""What every script needs and no number depends on: errors, files, parameters, the runner."""

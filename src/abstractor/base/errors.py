@@ -1,0 +1,60 @@
+"""The error that a user can cause, and the handler at the top of every script.
+
+Each module that raises defines its own subclass of `UserError`. They are not listed here: every stage depends on this
+file, and a new kind of error in one room must not rerun the others.
+"""
+
+import errno
+import os
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_TORCH_WRITER = ("inline_container", "PytorchStreamWriter", "iostream error")
+"""What `torch.save` says of a write that failed; the reason is not in it."""
+
+
+class UserError(Exception):
+    """Says what was expected, what was found and what to do; never quotes a narrative."""
+
+
+class RunError(UserError):
+    """The machine cannot do what params.yaml asks for, or training failed for good."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, a GPU's or the machine's; PyTorch's CPU allocator has no exception of its own."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+
+
+def machine_fault(error: BaseException | None) -> str | None:
+    """What to do about a full disk, a locked folder or a lack of memory; None for an exception of another cause.
+
+    Libraries in other languages pass on the system's words at best: they are looked for and never printed.
+    """
+    while error is not None:
+        if out_of_memory(error):
+            return (
+                "memory ran out; lower micro_tokens of the model (training) or infer.batch_tokens (prediction) in "
+                "params.yaml, or take a larger machine, and run the same command again"
+            )
+        if any(_is(error, number) for number in _FULL) or any(words in str(error) for words in _TORCH_WRITER):
+            return f"{_place(error)} could not be written: the disk is full; make room and run the same command again"
+        for number in _LOCKED:
+            if _is(error, number):
+                return (
+                    f"{_place(error)} could not be opened or written ({os.strerror(number)}); give this account the "
+                    "right to it, or take another folder, and run the same command again"
+                )
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is(error: BaseException, number: int) -> bool:
+    return getattr(error, "errno", None) == number or os.strerror(number) in str(error)
+
+
+def _place(error: BaseException) -> str:
+    """The path that the system names, the target of two; it is one of ours, never case text."""
+    path = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    return str(path) if path else f"a file below {os.getcwd()}"

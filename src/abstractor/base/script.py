@@ -1,0 +1,82 @@
+"""Runs every script: its exit code, and what it may print when something goes wrong."""
+
+import os
+import resource
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from abstractor.base.errors import UserError, machine_fault
+
+PRIVATE = (".dvc", "data", "models")
+"""Folders of the project that only their owner may enter: DVC gives what it puts there modes of its own."""
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Run a script's `main`; leave with 0, with 2 on a `UserError` or a fault of the machine, with 1 on anything else.
+
+    An unexpected exception may carry case text in its message (a parser quotes what it choked on), so only its type
+    and the places it came through are printed, wherever it is raised; of a warning, its category and place.
+    Every file the script writes is readable by its owner only, and a crash leaves no image of the memory.
+    """
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    _close_to_others()
+    _withhold_messages()
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command starts again", file=sys.stderr)
+        sys.exit(128 + 2)  # as a shell has it for SIGINT
+    except Exception as error:
+        if fault := machine_fault(error):
+            print(f"error: {fault}", file=sys.stderr)
+            sys.exit(2)
+        _print_route(type(error), error.__traceback__)
+        sys.exit(1)
+
+
+def _close_to_others() -> None:
+    for path in map(Path, PRIVATE):
+        if path.is_dir() and (mode := path.stat().st_mode) & 0o077:
+            try:
+                path.chmod(mode & 0o700)
+            except OSError as error:
+                print(
+                    f"warning: others may enter {path}/, and this account cannot change that ({type(error).__name__}); "
+                    f"have its owner run `chmod 700 {path}`",
+                    file=sys.stderr,
+                )
+
+
+def _withhold_messages() -> None:
+    """For what `run_script` does not catch: an error in its own handlers, in a thread, in a destructor, at exit."""
+    sys.excepthook = lambda kind, _, trace: _print_route(kind, trace)
+    threading.excepthook = lambda lost: _print_route(lost.exc_type, lost.exc_traceback)
+    sys.unraisablehook = lambda lost: _print_route(lost.exc_type, lost.exc_traceback)
+    warnings.showwarning = _print_warning
+
+
+def _print_route(kind: type[BaseException], trace: TracebackType | None) -> None:
+    print(f"internal error: {kind.__name__} (message withheld: it may hold case text)", file=sys.stderr)
+    for frame in traceback.extract_tb(trace):
+        print(f"  {frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)
+
+
+def _print_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print(f"warning: {category.__name__} at {filename}:{lineno} (message withheld)", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Cases, labels, folds and predictions."""

@@ -1,0 +1,1 @@
+"""The codebook, and checked cases as the stages read them."""

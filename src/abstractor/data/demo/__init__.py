@@ -1,0 +1,1 @@
+"""A made-up corpus, so that everything runs without any data."""

@@ -1,0 +1,1 @@
+"""Cases as they come from outside: read, checked, put in place."""

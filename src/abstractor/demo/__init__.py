@@ -1,1 +1,0 @@
-"""The made-up corpus, so that everything runs without any data."""

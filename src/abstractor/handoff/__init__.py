@@ -1,0 +1,1 @@
+"""For another machine: a bundle that predicts, and what predicting costs."""

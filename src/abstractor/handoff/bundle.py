@@ -1,0 +1,168 @@
+"""Predicts where a bundle was unpacked, on a machine without git, DVC or network: what the bundle's main.py runs.
+
+It calls what the stages from `prepare_new` to `ensemble` call, on the files that they would read. Packages are imported
+where they are used: one that is missing is refused like any other fault.
+"""
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abstractor.base.errors import UserError
+
+if TYPE_CHECKING:
+    from abstractor.base.members import Members
+    from abstractor.base.params import Params
+    from abstractor.data.cases.codebook import Codebook
+    from abstractor.machine.compute import Compute
+    from abstractor.predicting.predictor import Driver
+    from abstractor.training.ar.settings import ArModel
+
+MANIFEST = Path("manifest.json")
+"""Path of every other file of a bundle -> its sha256."""
+FEATURES, LAYOUT = Path("data/test_features.csv"), Path("data/submission_format.csv")
+SUBMISSION = Path("submission.csv")
+
+_CLOSED = ("src", "data/codebooks", "models")
+"""Folders that hold what the bundle brought and nothing else."""
+_WORK = Path("data/.work")
+"""Checked cases and what each model says of them, while they are needed."""
+
+
+class BundleError(UserError):
+    """A bundle is damaged, or a package that it needs is not installed."""
+
+
+def main() -> None:
+    """Write submission.csv in the working directory, which is the bundle's folder.
+
+    Raises:
+        BundleError: a file of the bundle is missing, changed or strange to it, or a package is missing.
+    """
+    try:
+        verify(Path())
+        predict()
+    except ModuleNotFoundError as error:
+        raise BundleError(
+            f"expected the package {error.name}, found none; install what requirements/cpu.txt (or gpu.txt) lists"
+        ) from None
+
+
+def verify(folder: Path) -> None:
+    """Refuse a bundle that is not whole.
+
+    Raises:
+        BundleError: names the first file that is missing, changed, or lies among code, codebooks or models and is not
+            the bundle's.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from abstractor.base.files import sha256
+
+    try:
+        listed = TypeAdapter(dict[str, str]).validate_json((folder / MANIFEST).read_bytes())
+    except (OSError, ValidationError):
+        raise BundleError(f"{MANIFEST} is missing or damaged; unpack the bundle again") from None
+    for name, expected in listed.items():
+        if not (folder / name).is_file():
+            raise BundleError(f"{name} is missing; unpack the bundle again")
+        if sha256(folder / name) != expected:
+            raise BundleError(f"{name} is not what the bundle held (truncated or changed); unpack the bundle again")
+    for path in sorted(path for name in _CLOSED for path in (folder / name).rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in listed:
+            raise BundleError(f"{name} is not of this bundle; remove it, or unpack the bundle in an empty folder")
+
+
+def predict() -> None:
+    """Predict all cases of `FEATURES` and write `SUBMISSION`, in the order of `LAYOUT` where there is one.
+
+    A run that was stopped goes on where it was.
+
+    Raises:
+        UserError: what the stages refuse.
+    """
+    from abstractor.base import files, members
+    from abstractor.base.params import CorpusName, Params
+    from abstractor.data import predictions
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import PreparedCases, write_cases
+    from abstractor.data.raw.cases import read_features, read_layout
+    from abstractor.machine.compute import Inference, prepare_machine
+    from abstractor.runs import resume
+    from abstractor.scoring import gathering
+    from abstractor.scoring.ensemble import blend, submission
+    from abstractor.scoring.scores import thresholds
+
+    params = Params()
+    crew = members.read(params)
+    book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
+    fitted = blend.read(blend.PATH, book, crew.names)
+    found = read_features(FEATURES, book)
+    if LAYOUT.is_file():
+        read_layout(LAYOUT, book, found.index)  # refused now, not after hours of scoring
+    # The bundle runs on another machine than the one that params.yaml was written for.
+    infer = params.get("infer", Inference).model_copy(update={"device": "auto"})
+    compute = prepare_machine(infer)
+    with files.emptied(_WORK) as work, resume.kept("bundle", FEATURES, MANIFEST, compute) as done:
+        write_cases(work / "new_cases.parquet", book, found)
+        cases = PreparedCases(work / "new_cases.parquet", book)
+
+        def write(scorer: "Driver", name: str, fold: int) -> None:
+            parts = cases.parts(infer.chunk_cases)
+            tables = scorer.predict(parts, len(cases), f"{name}/{fold}", done / name / str(fold))
+            predictions.write_parts(work / "new" / name / f"{fold}.parquet", book, tables)
+
+        _score(params, crew, book, compute, infer.batch_tokens, write)
+        gathering.new_cases(work / "infer_t4.parquet", work / "new", crew, book)
+        new = gathering.read(work / "infer_t4.parquet", crew, book)
+        decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
+        # Inside: what each model said is kept until the last step is done.
+        submission.write(SUBMISSION, submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions)
+    print(f"{SUBMISSION}: {len(decisions)} cases")
+
+
+def _score(
+    params: "Params",
+    crew: "Members",
+    book: "Codebook",
+    compute: "Compute",
+    batch_tokens: int,
+    write: "Callable[[Driver, str, int], None]",
+) -> None:
+    """Hand each model-fold to `write`, one at a time; a backbone is loaded once and its adapters take turns on it."""
+    from abstractor.models.ar import loading
+    from abstractor.predicting.ar import driver_of, load_base
+    from abstractor.predicting.sc import driver
+    from abstractor.training.ar.settings import ArModel
+
+    for name in crew.sc:
+        for fold in crew.folds:
+            write(driver(book, Path("models") / name / str(fold), compute, batch_tokens), name, fold)
+            _free()
+    models = {name: params.get(f"models.{name}", ArModel) for name in crew.ar}
+    for loaded_as in dict.fromkeys(_loaded_as(model) for model in models.values()):
+        alike = [name for name in crew.ar if _loaded_as(models[name]) == loaded_as]
+        base = load_base(models[alike[0]], compute)
+        for name in alike:
+            for fold in crew.folds:
+                model = loading.load(Path("models") / name / str(fold), base)
+                write(driver_of(model, models[name], book, compute, batch_tokens), name, fold)
+                base = model.unload()
+        del base, model
+        _free()
+
+
+def _loaded_as(model: "ArModel") -> tuple[str, str, str]:
+    """What tells the loaded backbones of two models apart."""
+    return model.backbone, model.attention, model.quantize
+
+
+def _free() -> None:
+    """Give the memory of models that nothing names any more back to the next one."""
+    import torch
+
+    gc.collect()  # a model and the driver around it name each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,1 @@
+"""The machine as numbers see it: device, dtype, threads, seeds."""

@@ -1,0 +1,167 @@
+"""Where a run computes: device and dtype with their reasons, threads, memory."""
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from abstractor.base.errors import RunError
+from abstractor.base.params import Strict
+
+if TYPE_CHECKING:
+    import torch
+
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+"""Options of glibc's mallopt (malloc.h)."""
+
+
+class Machine(Strict):
+    """Where and how to compute (params sections `train` and `infer`)."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    """`auto`: the first CUDA device, else the CPU."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+    """Of the arithmetic; `auto`: bfloat16 where the hardware has it, else float32 on a CPU, float16 on a GPU."""
+    threads: Annotated[int, Field(ge=1, le=256)]
+    """CPU threads. Fixed, because another number of threads may change the last bits of a result."""
+
+
+class Inference(Machine):
+    """How to predict (params section `infer`), out-of-fold and new cases alike."""
+
+    batch_tokens: Annotated[int, Field(ge=16)]
+    """Token budget of one forward pass."""
+    chunk_cases: Annotated[int, Field(ge=1)]
+    """Cases read, scored and written together."""
+    memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    """GPU memory that the process may take, in 10^9 bytes; null: all."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The device and dtype that were chosen, and why."""
+
+    device: "torch.device"
+    dtype: "torch.dtype"
+    reason: str
+
+
+def prepare_machine(machine: Machine) -> Compute:
+    """Choose device and dtype, fix the threads and make PyTorch deterministic.
+
+    Raises:
+        RunError: CUDA is asked for and absent, or the device does not have the dtype.
+    """
+    go_offline()
+    import torch
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    torch.set_num_threads(machine.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # A debugging aid that costs 5 % of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    compute = choose(machine)
+    if compute.device.type == "cpu":
+        _keep_freed_memory()
+    print(f"computing on {compute.reason}")
+    if isinstance(machine, Inference) and machine.memory_gb is not None:
+        _cap_memory(compute, machine.memory_gb)
+    return compute
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep what tensors leave for the next ones.
+
+    By default it gives large pieces back to the kernel, which maps and clears them anew for every layer: about a
+    tenth of the time, of scoring with a language model as of training a classifier.
+    """
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return  # another C library than glibc
+    for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**26)):
+        mallopt(option, value)
+
+
+def _cap_memory(compute: Compute, gigabytes: float) -> None:
+    """What goes beyond raises an out-of-memory error, as on a smaller GPU; CPU memory has no such limit."""
+    import torch
+
+    if compute.device.type != "cuda":
+        print("memory_gb has no effect on a CPU")
+        return
+    whole = torch.cuda.get_device_properties(compute.device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(gigabytes * 1e9 / whole, 1.0), compute.device)
+    print(f"at most {gigabytes:g} of {whole / 1e9:.1f} GB of GPU memory")
+
+
+def go_offline() -> None:
+    """Keep every library off the network and its caches in the project; to be called before they are imported."""
+    cache = Path("data/.cache").resolve()
+    for name in (
+        "HF_HUB_OFFLINE",
+        "HF_DATASETS_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
+        "HF_HUB_DISABLE_TELEMETRY",
+        "DO_NOT_TRACK",
+    ):
+        os.environ[name] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HOME", str(cache))
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def choose(machine: Machine) -> Compute:
+    """The device and dtype for `machine`; raises `RunError` for what is not there."""
+    import torch
+
+    found = torch.cuda.is_available()
+    if machine.device == "cuda" and not found:
+        raise RunError("params.yaml: device: cuda, but PyTorch finds no CUDA device; set it to cpu or auto")
+    if machine.device == "cpu" or not found:
+        if machine.dtype == "float16":
+            raise RunError("params.yaml: dtype: float16 has no fast arithmetic on a CPU; set it to float32 or auto")
+        where = "asked for" if machine.device == "cpu" else "no CUDA device found"
+        dtype, why = _cpu_dtype() if machine.dtype == "auto" else (getattr(torch, machine.dtype), "asked for")
+        return Compute(torch.device("cpu"), dtype, f"cpu ({where}), {dtype} ({why}), {machine.threads} threads")
+    name, native = torch.cuda.get_device_name(0), torch.cuda.get_device_capability(0) >= (8, 0)
+    if machine.dtype == "auto":
+        dtype = torch.bfloat16 if native else torch.float16
+        why = "the device has it" if native else "the device has no bfloat16"
+    else:
+        dtype, why = getattr(torch, machine.dtype), "asked for"
+        if dtype == torch.bfloat16 and not native:
+            raise RunError(f"params.yaml: dtype: bfloat16, which {name} only emulates; set it to float16 or auto")
+    return Compute(torch.device("cuda", 0), dtype, f"{name}, {dtype} ({why})")
+
+
+def _cpu_dtype() -> tuple["torch.dtype", str]:
+    import torch
+
+    capabilities = torch.cpu.get_capabilities()
+    if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+        return torch.bfloat16, "the processor multiplies it natively, two to three times as fast as float32"
+    return torch.float32, "the processor has no bfloat16"
+
+
+def autocast(compute: Compute) -> "torch.autocast":
+    """Mixed precision where the arithmetic is not float32; the weights keep the dtype they have."""
+    import torch
+
+    return torch.autocast(compute.device.type, compute.dtype, enabled=compute.dtype != torch.float32)
+
+
+def to_device(batch: dict[str, Any], compute: Compute) -> dict[str, Any]:
+    """A batch with its tensors on the device."""
+    import torch
+
+    return {key: value.to(compute.device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}

@@ -1,0 +1,173 @@
+"""Prompts: reports first, one question last, answered by one token.
+
+    prefix (once a case)          [template head] [description:] [report] ... [how to answer]
+    suffix (once a variable)      [question, options] [end of turn, start of the answer]
+
+Every bracket is tokenised alone, so that no token reaches over a border and both layouts of `packing`
+see the same ids. Only the chat template may produce control tokens; reports and questions are plain
+text even where they spell one.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from string import ascii_uppercase
+from typing import Any
+
+from abstractor.base.errors import UserError
+from abstractor.data.cases.codebook import Codebook, Variable
+from abstractor.models.rows.truncation import fair_shares
+
+DATE = datetime(2025, 1, 1)
+"""Written by templates that write today's date; fixed, or a prompt would change from day to day."""
+CUT = " ... "
+"""Stands where the middle of a long report was left out."""
+HOW = "\nAnswer Yes or No, or the letter of an option.\n"
+
+_SENTINEL = "REPORTSANDQUESTION"
+_LEAST = 16
+"""Tokens that every report must be able to keep."""
+
+
+class PromptError(UserError):
+    """A tokenizer, its chat template and the codebook do not fit together."""
+
+
+class Prompts:
+    """The prompts of one codebook for one tokenizer.
+
+    Attributes:
+        suffixes: per variable, the ids after the prefix.
+        answers: per variable, the id of each code's answer token, in codebook order (binary: No, Yes).
+        longest: tokens of the longest possible prompt.
+    """
+
+    def __init__(self, tokenizer: Any, codebook: Codebook, max_tokens: int, system: str = "template") -> None:
+        """Render the template once and tokenise all that cases share.
+
+        Args:
+            tokenizer: a fast tokenizer of transformers.
+            codebook: gives reports, questions and options.
+            max_tokens: limit of a prefix; longer reports are cut in the middle.
+            system: template, none, or the text of a system prompt (see `params.ArModel.system`).
+
+        Raises:
+            PromptError: the template refuses the system prompt or moves the user's text, an answer is not one
+                token of its own, plain text yields control tokens, or `max_tokens` leaves no room for reports.
+        """
+        self._tokenizer = tokenizer
+        head, tail = _frame(tokenizer, system)
+        self._head = self._control(head)
+        self._intros = [self._plain(f"{text[:1].upper()}{text[1:]}:") for text in codebook.narratives.values()]
+        self._none, self._cut, self._end, self._how = map(self._plain, (" none", CUT, "\n", HOW))
+        fixed = len(self._head) + len(self._how) + sum(map(len, self._intros)) + len(self._intros) * len(self._end)
+        self._room = max_tokens - fixed
+        if self._room < _LEAST * len(self._intros):
+            least = fixed + _LEAST * len(self._intros)
+            raise PromptError(
+                f"max_tokens: expected {least} or more ({fixed} go to all but reports), found {max_tokens}"
+            )
+        tail_ids = self._control(tail)
+        self._refuse_control_tokens(head + tail)
+        self.suffixes = [self._plain(_ask(variable)) + tail_ids for variable in codebook.variables]
+        self.answers = [self._answer_tokens(variable, tail, tail_ids) for variable in codebook.variables]
+        self.longest = max_tokens + max(map(len, self.suffixes))
+
+    def prefix(self, reports: Sequence[str], swapped: bool = False) -> list[int]:
+        """The ids of one case's prefix, `max_tokens` at most.
+
+        Args:
+            reports: the narratives in the codebook's order; "" when empty.
+            swapped: put the reports in the reverse order.
+        """
+        texts = [self._plain(f" {report.strip()}") if report.strip() else self._none for report in reports]
+        shares = fair_shares([*map(len, texts)], self._room)
+        kept = [self._middle_cut(text, share) for text, share in zip(texts, shares, strict=True)]
+        blocks = [intro + text + self._end for intro, text in zip(self._intros, kept, strict=True)]
+        return [*self._head, *(token for block in (blocks[::-1] if swapped else blocks) for token in block), *self._how]
+
+    def _middle_cut(self, ids: list[int], share: int) -> list[int]:
+        if len(ids) <= share:
+            return ids
+        back = (share - len(self._cut)) // 2
+        return ids[: share - len(self._cut) - back] + self._cut + ids[len(ids) - back :]
+
+    def _plain(self, text: str) -> list[int]:
+        """Ids of a text that is not ours to trust: "<|im_end|>" in a report stays seven harmless tokens or so."""
+        return self._encode(text, split_special_tokens=True)
+
+    def _control(self, text: str) -> list[int]:
+        return self._encode(text, split_special_tokens=False)
+
+    def _encode(self, text: str, split_special_tokens: bool) -> list[int]:
+        options = {"add_special_tokens": False, "split_special_tokens": split_special_tokens, "verbose": False}
+        return list(self._tokenizer(text, **options)["input_ids"])
+
+    def _refuse_control_tokens(self, frame: str) -> None:
+        """Not every tokenizer obeys `split_special_tokens`; a report that closed the user's turn would go unnoticed."""
+        for text, token in self._tokenizer.get_added_vocab().items():
+            controls = text in frame or token in self._tokenizer.all_special_ids
+            if controls and token in self._plain(f"a{text}b {text} c"):
+                raise PromptError(f"the tokenizer takes a plain {text!r} for a control token; choose another backbone")
+
+    def _answer_tokens(self, variable: Variable, tail: str, tail_ids: list[int]) -> list[int]:
+        """Answer ids checked in place: after the tail, where a neighbour could swallow a short answer."""
+        blank = "" if tail[-1:].isspace() else " "
+        words = ["No", "Yes"] if variable.kind == "binary" else list(ascii_uppercase[: len(variable.codes)])
+        found = [self._control(tail + blank + word) for word in words]
+        if any(ids[:-1] != tail_ids for ids in found) or len({ids[-1] for ids in found}) < len(words):
+            raise PromptError(
+                f"variable {variable.name}: expected {words[0]} to {words[-1]} to be distinct single tokens, "
+                f"found lengths {[len(ids) - len(tail_ids) for ids in found]}; choose another backbone"
+            )
+        return [ids[-1] for ids in found]
+
+
+def _ask(variable: Variable) -> str:
+    if variable.kind == "binary":
+        return variable.question
+    options = zip(ascii_uppercase, variable.values.values(), strict=False)
+    return f"{variable.question} {'; '.join(f'{letter} {label}' for letter, label in options)}"
+
+
+def _frame(tokenizer: Any, system: str) -> tuple[str, str]:
+    """What the chat template writes before and after the user's text; without a template, a plain prompt."""
+    if not tokenizer.chat_template:
+        bos = tokenizer.bos_token if tokenizer.bos_token_id in tokenizer("a")["input_ids"] else None
+        text = "" if system in ("template", "none") else f"{system}\n"
+        return f"{bos or ''}{text}", "\nAnswer:"
+    if system == "template":
+        frames = [_render(tokenizer, None)]
+    elif system == "none":
+        frames = [_render(tokenizer, text) for text in (None, "")]
+    else:
+        frames = [_render(tokenizer, system)]
+    rendered = [frame for frame in frames if frame is not None]
+    if not rendered or (system not in ("template", "none") and system not in rendered[0]):
+        raise PromptError("the chat template takes no system prompt of its own; set system: template or none")
+    # Some templates write a default prompt unless they get an empty one, others frame even an empty one.
+    frame = min(rendered, key=len).split(_SENTINEL)
+    if len(frame) != 2:
+        found = len(frame) - 1
+        raise PromptError(
+            f"the chat template writes the user's text {found} times, expected once; choose another backbone"
+        )
+    return frame[0], frame[1]
+
+
+def _render(tokenizer: Any, system: str | None) -> str | None:
+    """The template around the sentinel, with a fixed date; None where it refuses a system message."""
+    from jinja2.exceptions import TemplateError
+
+    messages = [] if system is None else [{"role": "system", "content": system}]
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                [*messages, {"role": "user", "content": _SENTINEL}],
+                tokenize=False,
+                add_generation_prompt=True,
+                date_string=DATE.strftime("%d %b %Y"),
+                strftime_now=DATE.strftime,
+            )
+        )
+    except TemplateError:
+        return None

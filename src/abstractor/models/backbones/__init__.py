@@ -1,0 +1,1 @@
+"""Pretrained models in their folders, and what each architecture computes rightly with."""

@@ -1,0 +1,1 @@
+"""Rows of tokens, whatever the model: how long, how many together."""

@@ -1,0 +1,1 @@
+"""Sequence classifiers: one pass over a case, one output a code."""

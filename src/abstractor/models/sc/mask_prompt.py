@@ -1,0 +1,108 @@
+"""SC3's rows and answers: a mask token after each variable's name, read as the word that would fill it.
+
+V variables, K outputs.
+"""
+
+import re
+from string import ascii_uppercase
+from typing import Any, NamedTuple
+
+from abstractor.base.errors import RunError
+from abstractor.data.cases.codebook import Codebook, Variable
+from abstractor.models.sc.rows import RowBuilder, plain_tokens
+
+LEAST = 8
+"""Tokens that the variables must leave for each narrative: with fewer there is nothing to read."""
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+"""A part of a name: an abbreviation in capitals, a word, a number."""
+
+
+class Verbalizer(NamedTuple):
+    """The tokens whose logits at the masks answer for the variables, in the order of `codebook.columns`."""
+
+    mask: int
+    """The mask token."""
+    variables: list[int]
+    """(K,), which of a row's V masks the output is read at."""
+    tokens: list[int]
+    """(K,), the word that speaks for the output."""
+    against: list[int]
+    """(K,), the word that speaks against a binary's; -1 for a code, whose rivals are the other codes."""
+
+
+def verbalizer(tokenizer: Any, codebook: Codebook) -> Verbalizer:
+    """Yes against no for a binary variable, the letters of its options for a categorical one.
+
+    Raises:
+        RunError: the tokenizer has no mask token, or no token of its own for each of these words.
+    """
+    mask = _mask(tokenizer)
+    most = max((len(variable.codes) for variable in codebook.variables if variable.kind == "categorical"), default=0)
+    yes, no, *options = _single_tokens(tokenizer, ["yes", "no", *ascii_uppercase[:most]])
+    variables, tokens, against = [], [], []
+    for number, variable in enumerate(codebook.variables):
+        binary = variable.kind == "binary"
+        variables += [number] * len(variable.columns)
+        tokens += [yes] if binary else options[: len(variable.codes)]
+        against += [no] if binary else [-1] * len(variable.codes)
+    return Verbalizer(mask, variables, tokens, against)
+
+
+def row_builder(tokenizer: Any, codebook: Codebook, form: str, max_tokens: int) -> RowBuilder:
+    """What builds the rows of a form; the masked one's end with all variables, which are never cut.
+
+    Raises:
+        RunError: the masked form's variables leave next to nothing of `max_tokens` for the narratives, or the
+            tokenizer has no mask token.
+    """
+    if form != "masked":
+        return RowBuilder(tokenizer, codebook, form, max_tokens)
+    builder = RowBuilder(tokenizer, codebook, form, max_tokens, _prompt(tokenizer, codebook))
+    narratives = len(codebook.narratives)
+    room = max_tokens - builder.fixed(range(narratives))
+    if room < LEAST * narratives:
+        raise RunError(
+            f"params.yaml: max_tokens: the variables take {len(builder.closing)} tokens of a row; expected "
+            f"{max_tokens - room + LEAST * narratives} or more, so that narratives keep some, found {max_tokens}"
+        )
+    return builder
+
+
+def in_words(name: str) -> str:
+    """A variable's name as words: `DepressedMood` and `depressed_mood` become "depressed mood"."""
+    return " ".join(_WORD.findall(name)).lower()
+
+
+def _prompt(tokenizer: Any, codebook: Codebook) -> list[int]:
+    mask = _mask(tokenizer)
+    # The space makes a name's first word the token that it is within a text.
+    described = plain_tokens(tokenizer, [f" {_described(variable)}" for variable in codebook.variables])
+    return [token for tokens in described for token in (*tokens, mask)]
+
+
+def _described(variable: Variable) -> str:
+    name = in_words(variable.name)
+    if variable.kind == "binary":
+        return name
+    options = zip(ascii_uppercase, variable.values.values(), strict=False)
+    return f"{name}: {'; '.join(f'{letter} {label}' for letter, label in options)}"
+
+
+def _mask(tokenizer: Any) -> int:
+    if tokenizer.mask_token_id is None:
+        raise RunError("the backbone's tokenizer has no mask token; list the model under sc_1 or sc_2, not sc_3")
+    return int(tokenizer.mask_token_id)
+
+
+def _single_tokens(tokenizer: Any, words: list[str]) -> list[int]:
+    """One token a word: as within a text where the tokenizer tells that apart, else as at its start."""
+    for before in (" ", ""):
+        found = plain_tokens(tokenizer, [before + word for word in words])
+        tokens = [row[0] for row in found if len(row) == 1 and row[0] != tokenizer.unk_token_id]
+        if len(tokens) == len(set(tokens)) == len(words):
+            return tokens
+    raise RunError(
+        f"the backbone's tokenizer has no single token of its own for each of {', '.join(words)}; "
+        "list the model under sc_1 or sc_2, not sc_3"
+    )

@@ -1,0 +1,1 @@
+"""What surrounds a run and changes no number: its card, going on after a stop, what may be loaded."""

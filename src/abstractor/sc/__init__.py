@@ -1,1 +1,0 @@
-"""Sequence classifiers (SC): an encoder or decoder with one head over all variables."""

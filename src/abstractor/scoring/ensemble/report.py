@@ -1,0 +1,156 @@
+"""What the ensemble is worth: cross-fitted decisions of every system, the score table, the data of two plots."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from abstractor.base.files import replaced
+from abstractor.data.cases.codebook import Codebook
+from abstractor.data.cases.prepared import NOT_CODED
+from abstractor.machine.seeds import derive_seed
+from abstractor.scoring.ensemble import blend
+from abstractor.scoring.scores import crossfit, metrics, small_counts, thresholds
+
+ENSEMBLE, BASELINE = blend.ENSEMBLE, "baseline"
+BINS = 10
+
+
+class Crossfitted(NamedTuple):
+    """Out-of-fold cases, each decided with weights and thresholds that were fitted on others."""
+
+    decisions: dict[str, pd.DataFrame]
+    """System -> decisions: the baseline, each model, the ensemble."""
+    blended: pd.DataFrame
+    """The ensemble's probabilities."""
+
+
+def crossfitted(
+    codebook: Codebook,
+    tables: Mapping[str, pd.DataFrame],
+    baseline: pd.DataFrame,
+    labels: pd.DataFrame,
+    prior: float,
+    seed: int,
+) -> Crossfitted:
+    """Decide every coded case with every system, on one division into parts.
+
+    Args:
+        codebook: gives the variables.
+        tables: model -> out-of-fold predictions table, all of the cases of `labels`.
+        baseline: likewise; not a member of the ensemble.
+        labels: int16 codes, -1 where not coded.
+        prior: of the weights.
+        seed: the global one.
+    """
+
+    def subset(uids: pd.Index) -> dict[str, pd.DataFrame]:
+        return {name: table.loc[uids] for name, table in tables.items()}
+
+    def apply(fitted: blend.Blend, held: pd.Index) -> pd.DataFrame:
+        pooled = blend.pool(codebook, subset(held), fitted.weights)
+        decided = thresholds.decide(codebook, pooled, fitted.thresholds)
+        return pd.concat({"decisions": decided, "blended": pooled}, axis=1)
+
+    part = crossfit.parts(codebook, labels, seed)
+    both = crossfit.crossfit(part, lambda others: blend.fit(codebook, subset(others), labels, prior), apply)
+    singles = {BASELINE: baseline} | dict(tables)
+    decisions = {name: crossfit.decide(codebook, table, labels, part) for name, table in singles.items()}
+    decided, blended = (pd.DataFrame(both[half]) for half in ("decisions", "blended"))
+    return Crossfitted(decisions | {ENSEMBLE: decided}, blended)
+
+
+def score_table(
+    codebook: Codebook, labels: pd.DataFrame, decisions: Mapping[str, pd.DataFrame], resamples: int, seed: int
+) -> dict[str, Any]:
+    """The metrics of the ensemble beside every system's.
+
+    Args:
+        codebook: gives the variables.
+        labels: at least the cases of the decisions.
+        decisions: system -> decisions, all of the same cases; the ensemble and the baseline among them.
+        resamples: of the intervals.
+        seed: the global one.
+
+    Returns:
+        `cases`; `f1` of the ensemble, its 95 % `interval`; the mean F1 of all `systems`; the `difference` of each
+        from the baseline with its paired interval. Rounded to 5 digits.
+    """
+    points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
+    means = metrics.bootstrap(codebook, labels, decisions, resamples, derive_seed(seed, "resamples"))
+    return dict(
+        metrics.rounded(
+            {
+                "cases": len(decisions[ENSEMBLE]),
+                "f1": points[ENSEMBLE],
+                "interval": metrics.interval(means[ENSEMBLE]),
+                "systems": {name: {"f1": point["mean"]} for name, point in points.items()},
+                "difference": {
+                    name: {"difference": points[name]["mean"] - points[BASELINE]["mean"]}
+                    | metrics.interval(means[name] - means[BASELINE])
+                    for name in points
+                    if name != BASELINE
+                },
+            }
+        )
+    )
+
+
+def lines(table: Mapping[str, Any]) -> str:
+    """The score table for the terminal, best system first."""
+    found = [f"{'system':<16} mean F1   against the baseline (95 %)"]
+    for name, system in sorted(table["systems"].items(), key=lambda item: -item[1]["f1"]):
+        gain = table["difference"].get(name)
+        against = f"{gain['difference']:+.4f}  {gain['low']:+.4f} to {gain['high']:+.4f}" if gain else ""
+        found.append(f"{name:<16} {system['f1']:.4f}    {against}".rstrip())
+    return "\n".join(found)
+
+
+def f1_plot(
+    codebook: Codebook, labels: pd.DataFrame, decisions: Mapping[str, pd.DataFrame], smallest: int
+) -> pd.DataFrame:
+    """Rows `variable`, `system`, `f1` of the given systems; no row where `disclosure` withholds the variable's F1."""
+    points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
+    thin = small_counts.thin_variables(codebook, labels, smallest)
+    told = [variable for variable in codebook.names if variable not in thin]
+    rows = [(variable, name, points[name][variable]) for variable in told for name in points]
+    return pd.DataFrame(rows, columns=["variable", "system", "f1"]).round(5)
+
+
+def reliability_plot(
+    codebook: Codebook, labels: pd.DataFrame, tables: Mapping[str, pd.DataFrame], smallest: int
+) -> pd.DataFrame:
+    """How often what got a probability was true, in ten bins of equal width over all coded columns.
+
+    A binary variable is one column (its 1), a categorical one a column a code.
+
+    Returns:
+        Rows `system`, `predicted` (mean probability), `observed` (share), `count`; empty bins left out, those with few
+        hits or few misses joined with their neighbours.
+    """
+    rows = []
+    for name, table in tables.items():
+        given, true = [], []
+        for variable in codebook.variables:
+            codes = variable.codes[-len(variable.columns) :]
+            found = labels.loc[table.index, variable.name].to_numpy()
+            coded = found != NOT_CODED
+            given.append(table[list(variable.columns)].to_numpy(np.float64)[coded].ravel())
+            true.append((found[coded, None] == np.array(codes)).ravel())
+        frame = pd.DataFrame({"predicted": np.concatenate(given), "observed": np.concatenate(true).astype(float)})
+        bins = (frame["predicted"] * BINS).astype(int).clip(upper=BINS - 1)
+        hits = frame.groupby(bins)["observed"].agg(["sum", "size"])
+        joined = small_counts.joined(hits["sum"].to_numpy(), (hits["size"] - hits["sum"]).to_numpy(), smallest)
+        summary = frame.groupby(bins.map(dict(zip(hits.index, joined, strict=True)))).agg(
+            predicted=("predicted", "mean"), observed=("observed", "mean"), count=("observed", "size")
+        )
+        rows.append(summary[summary.index >= 0].assign(system=name)[["system", "predicted", "observed", "count"]])
+    return pd.concat(rows, ignore_index=True).round(5)
+
+
+def write_plot(path: Path, rows: pd.DataFrame) -> None:
+    """Write the data of a plot as CSV, whole or not at all."""
+    with replaced(path) as partial:
+        rows.to_csv(partial, index=False, lineterminator="\n")

@@ -1,0 +1,97 @@
+"""The files of decisions: the submission in its asked-for format, and what every system decided."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from abstractor.base.errors import UserError
+from abstractor.base.files import replaced
+from abstractor.data.cases.codebook import Codebook
+from abstractor.data.raw.tables import read_table
+
+
+class SubmissionError(UserError):
+    """The files of decisions and those that came with the new cases do not fit together."""
+
+
+def arranged(decisions: pd.DataFrame, codebook: Codebook, layout: Path) -> pd.DataFrame:
+    """The decisions in the order of rows and columns of a submission format, which may list more cases.
+
+    Raises:
+        CorpusError: the format's columns are not `uid` and the codebook's variables.
+        SubmissionError: the format lacks a case, or names one twice.
+    """
+    asked = read_table(layout, ["uid", *codebook.names], others=False)
+    uids = [uid for uid in map(str.strip, asked.columns["uid"]) if uid in decisions.index]
+    check_covered(layout, uids, decisions.index)
+    if len(uids) > len(decisions):
+        raise SubmissionError(
+            f"{layout}: {len(uids) - len(decisions)} uids stand twice; put the new cases in place again"
+        )
+    return decisions.loc[uids, [name for name in asked.header if name != "uid"]]
+
+
+def check_covered(path: Path, uids: list[str], needed: pd.Index) -> None:
+    """Refuse a file of the new cases, whose uids are `uids`, that lacks one of those needed."""
+    if lacking := len(needed.difference(pd.Index(uids))):
+        raise SubmissionError(
+            f"{path}: expected a row for each of {len(needed)} new cases, found none for {lacking} of them; "
+            "put the new cases in place again, then `dvc repro`"
+        )
+
+
+def write(path: Path, decisions: pd.DataFrame) -> None:
+    """Write a submission: `uid` and integer columns, in the order given, whole or not at all."""
+    with replaced(path) as partial:
+        decisions.to_csv(partial, index_label="uid", lineterminator="\n")
+
+
+def read(path: Path, codebook: Codebook) -> pd.DataFrame:
+    """Read a submission: index uid (sorted), int16 columns in codebook order.
+
+    Raises:
+        CorpusError: the file is missing, or its columns are not those of the codebook.
+        SubmissionError: a cell is no code of its variable, or a uid stands twice.
+    """
+    columns = read_table(path, ["uid", *codebook.names], others=False).columns
+    uids = pd.Index(columns["uid"], name="uid")
+    if not uids.is_unique:
+        raise SubmissionError(f"{path}: {int(uids.duplicated().sum())} uids stand twice; run stage ensemble again")
+    decided = {}
+    for variable in codebook.variables:
+        codes = {str(code): code for code in variable.codes}
+        try:
+            decided[variable.name] = [codes[cell] for cell in columns[variable.name]]
+        except KeyError:
+            raise SubmissionError(
+                f"{path}: {variable.name}: expected codes of the codebook, found other cells; run stage ensemble again"
+            ) from None
+    return pd.DataFrame(decided, index=uids, dtype="int16").sort_index()
+
+
+def write_systems(path: Path, systems: Mapping[str, pd.DataFrame]) -> None:
+    """Write what every system decided: columns `system`, `uid`, one int16 column a variable."""
+    with replaced(path) as partial:
+        pd.concat(systems, names=["system"]).reset_index().to_parquet(partial, index=False)
+
+
+def read_systems(path: Path, codebook: Codebook) -> dict[str, pd.DataFrame]:
+    """Read what `write_systems` wrote: system -> decisions on the variables of the codebook, in the order written.
+
+    Raises:
+        SubmissionError: the file is missing or holds something else.
+    """
+    if not path.is_file():
+        raise SubmissionError(f"{path} is missing; run `dvc repro ensemble`, or pull it: `dvc pull ensemble`")
+    columns = [(name, pa.int16()) for name in codebook.names]
+    try:
+        table = pq.read_table(path).cast(pa.schema([("system", pa.string()), ("uid", pa.string()), *columns]))
+    except (OSError, ValueError, pa.ArrowException):
+        raise SubmissionError(f"{path} holds no decisions; make it again with `dvc repro -f ensemble`") from None
+    if any(column.null_count for column in table.columns):
+        raise SubmissionError(f"{path} has empty cells; make it again with `dvc repro -f ensemble`")
+    groups = table.to_pandas().groupby("system", sort=False)
+    return {str(name): rows.drop(columns="system").set_index("uid") for name, rows in groups}

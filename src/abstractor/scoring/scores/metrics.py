@@ -1,0 +1,130 @@
+"""The score: F1 per variable and its mean, with bootstrap intervals. The only scoring path of the project.
+
+F1 of the positive class for a binary variable, micro F1 over the codes for a categorical one; 0 where nothing is true
+or predicted; cases that are not coded count for nothing. A decisions table has index `uid` and one int16 column a
+variable.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from abstractor.data.cases.codebook import Codebook
+from abstractor.data.cases.prepared import NOT_CODED
+
+_BLOCK = 4_000_000
+"""Case weights held at once by the bootstrap (about 32 MB)."""
+
+_SMALLEST = 1e-7
+"""A probability below float32's resolution near 1 counts as this in a logarithm."""
+
+
+class Counts(NamedTuple):
+    """What each case adds to the counts of each variable: three (cases, variables) arrays of 0 and 1.
+
+    A wrong code of a categorical variable is a false positive of one code and a false negative of another.
+    """
+
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+
+
+def counts(codebook: Codebook, labels: pd.DataFrame, decisions: pd.DataFrame) -> Counts:
+    """Per-case counts, so that F1 under any case weights is a matrix product; rows in the order of `decisions`."""
+    names = list(codebook.names)
+    true, said = labels.loc[decisions.index, names].to_numpy(), decisions[names].to_numpy()
+    binary = np.array([variable.kind == "binary" for variable in codebook.variables])
+    coded = true != NOT_CODED
+    right, wrong = coded & (true == said), coded & (true != said)
+    return Counts(
+        tp=(right & (~binary | (true == 1))).astype(np.float64),
+        fp=(wrong & (~binary | (said == 1))).astype(np.float64),
+        fn=(wrong & (~binary | (true == 1))).astype(np.float64),
+    )
+
+
+def f1(counted: Counts, weights: np.ndarray) -> np.ndarray:
+    """F1 per variable under each row of case weights.
+
+    Args:
+        counted: of `counts`.
+        weights: (resamples, cases), zero or more.
+
+    Returns:
+        (resamples, variables), in 0 to 1.
+    """
+    twice = 2 * (weights @ counted.tp)
+    size = twice + weights @ (counted.fp + counted.fn)
+    return np.asarray(np.divide(twice, size, out=np.zeros_like(twice), where=size > 0))
+
+
+def scores(codebook: Codebook, labels: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, float]:
+    """F1 of each variable, and their mean under the key `mean`."""
+    values = f1(counts(codebook, labels, decisions), np.ones((1, len(decisions))))[0]
+    return {"mean": float(values.mean())} | dict(zip(codebook.names, values.tolist(), strict=True))
+
+
+def bootstrap(
+    codebook: Codebook, labels: pd.DataFrame, systems: Mapping[str, pd.DataFrame], resamples: int, seed: int
+) -> pd.DataFrame:
+    """Mean F1 of each system on the same resamples of the cases (drawn with replacement).
+
+    Args:
+        codebook: gives variables and kinds.
+        labels: at least the cases of the decisions.
+        systems: name -> decisions, all on the same cases.
+        resamples: number of resamples.
+        seed: of the draw.
+
+    Returns:
+        (resamples, systems); the difference of two columns is a paired bootstrap.
+    """
+    uids = next(iter(systems.values())).index
+    counted = {name: counts(codebook, labels, decisions.loc[uids]) for name, decisions in systems.items()}
+    rng, cases = np.random.default_rng(seed), len(uids)
+    block, means = max(1, _BLOCK // max(cases, 1)), []
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        draws = rng.integers(0, cases, size=(rows, cases)) + cases * np.arange(rows)[:, None]
+        weights = np.bincount(draws.ravel(), minlength=rows * cases).reshape(rows, cases).astype(np.float64)
+        means.append(np.stack([f1(each, weights).mean(axis=1) for each in counted.values()], axis=1))
+    return pd.DataFrame(np.concatenate(means), columns=list(counted))
+
+
+def interval(values: pd.Series) -> dict[str, float]:
+    """95 % percentile interval of bootstrapped values (Efron and Tibshirani 1993, chapter 13)."""
+    low, high = np.quantile(values.to_numpy(), [0.025, 0.975])
+    return {"low": float(low), "high": float(high)}
+
+
+def log_loss(codebook: Codebook, labels: pd.DataFrame, predictions: pd.DataFrame) -> float:
+    """Mean negative log-probability of the true code (nats): over a variable's coded cases, then over the variables."""
+    losses = []
+    for variable, given in true_probabilities(codebook, labels, predictions).items():
+        coded = labels.loc[predictions.index, variable].to_numpy() != NOT_CODED
+        if coded.any():
+            losses.append(-np.log(given[coded]).mean())
+    return float(np.mean(losses)) if losses else 0.0
+
+
+def true_probabilities(codebook: Codebook, labels: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Variable -> (cases,) float64: the probability given to the true code, 1e-7 at least; 1 where not coded."""
+    found = {}
+    for variable in codebook.variables:
+        true = labels.loc[predictions.index, variable.name].to_numpy()
+        given = predictions[list(variable.columns)].to_numpy(np.float64)
+        if variable.kind == "binary":
+            given = np.concatenate([1 - given, given], axis=1)
+        hits = true[:, None] == np.array(variable.codes)
+        found[variable.name] = np.where(true == NOT_CODED, 1.0, np.maximum((given * hits).sum(axis=1), _SMALLEST))
+    return found
+
+
+def rounded(content: Any) -> Any:
+    """A copy of nested metrics with every float rounded to 5 digits, so that differences in git stay quiet."""
+    if isinstance(content, dict):
+        return {key: rounded(value) for key, value in content.items()}
+    return round(content, 5) if isinstance(content, float) else content

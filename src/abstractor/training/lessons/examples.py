@@ -1,0 +1,101 @@
+"""What a model-fold learns from: one table of its coded cases and of the made ones, with a target for every column.
+
+Everything that training reads of cases stands in this table, so that what a fold may not see is kept out in one place
+(`training_sets`).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from abstractor.base.errors import UserError
+from abstractor.base.files import replaced
+from abstractor.base.params import Strict
+from abstractor.data.cases.codebook import Codebook
+
+# No name of a codebook holds a space, so these can clash with none.
+_MADE, _REWRITTEN = "is made", "rewritten {}"
+
+Round = Annotated[int, Field(ge=1, le=9)]
+"""Number of a round of training; the first one learns from coded cases alone."""
+
+
+class ExamplesError(UserError):
+    """A training set is missing, unreadable or made with another codebook."""
+
+
+class Learns(Strict):
+    """What a model learns from beside cases and codes as they are (`models.<name>.learns`)."""
+
+    labels: Literal["coded", "corrected"]
+    """The codes as given, or with the suspect ones corrected."""
+    rewrites: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """The writer whose paraphrases a case may be read in; none: nobody's."""
+    made: Round | Literal["none"]
+    """The round whose members labelled the made cases; none: no made cases."""
+
+
+class Examples(NamedTuple):
+    """Cases to learn from."""
+
+    cases: pd.DataFrame
+    """Index `uid` (sorted), str narratives."""
+    targets: pd.DataFrame
+    """The same index, float32 columns as `codebook.columns`; see `abstractor.targets`."""
+    rewritten: pd.DataFrame
+    """Paraphrased narratives of some of the cases."""
+    made: pd.Index
+    """uids of the cases that a language model made up; the others are coded ones."""
+
+    @classmethod
+    def of_coded(cls, cases: pd.DataFrame, targets: pd.DataFrame) -> "Examples":
+        """Coded cases alone, none of them paraphrased."""
+        return cls(cases, targets, cases.iloc[:0], cases.index[:0])
+
+    @property
+    def coded(self) -> pd.Index:
+        """uids of the cases that somebody coded."""
+        return self.cases.index.difference(self.made)
+
+
+def write(path: Path, codebook: Codebook, examples: Examples) -> None:
+    """Write a training set sorted by uid, whole or not at all."""
+    uids = examples.cases.index.sort_values()
+    narratives = list(codebook.narratives)
+    rewritten = examples.rewritten[narratives].reindex(uids).rename(columns=_REWRITTEN.format)
+    parts = [examples.cases.loc[uids, narratives], rewritten, examples.targets.loc[uids]]
+    frame = pd.concat(parts, axis=1).rename_axis("uid").reset_index()
+    frame[_MADE] = frame["uid"].isin(examples.made)
+    with replaced(path) as partial:
+        pq.write_table(pa.Table.from_pandas(frame, _schema(codebook), preserve_index=False), partial)
+
+
+def read(path: Path, codebook: Codebook) -> Examples:
+    """Read what `write` wrote.
+
+    Raises:
+        ExamplesError: the file is missing, unreadable or made with another codebook.
+    """
+    if not path.is_file():
+        raise ExamplesError(f"{path} is missing; make it with `dvc repro`")
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException):
+        raise ExamplesError(f"{path} cannot be read as Parquet; make it again with `dvc repro`") from None
+    if table.schema.names != _schema(codebook).names:
+        raise ExamplesError(f"{path} has other columns than the codebook; make it again with `dvc repro`")
+    frame = table.to_pandas().set_index("uid")
+    narratives = list(codebook.narratives)
+    rewritten = frame[[_REWRITTEN.format(name) for name in narratives]].set_axis(narratives, axis=1).dropna()
+    return Examples(frame[narratives], frame[list(codebook.columns)], rewritten, frame.index[frame[_MADE]])
+
+
+def _schema(codebook: Codebook) -> pa.Schema:
+    texts = [*codebook.narratives, *map(_REWRITTEN.format, codebook.narratives)]
+    fields = [("uid", pa.string()), *((name, pa.string()) for name in texts)]
+    fields += [(column, pa.float32()) for column in codebook.columns]
+    return pa.schema([*fields, (_MADE, pa.bool_())])

@@ -1,0 +1,266 @@
+"""The training loop that SC and AR share: the transformers Trainer, told what a case is.
+
+A step's batch is a list of micro-batches. Each room brings its own `losses` function; the loss of a step is the
+mean over all its cases, however they were cut into micro-batches.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from abstractor.base.errors import RunError
+from abstractor.base.files import replaced
+from abstractor.machine.compute import Compute, autocast, to_device
+from abstractor.training.loop.callbacks import (
+    AveragedWeights,
+    BestWeights,
+    Collapsed,
+    CollapseGuard,
+    EpochEnds,
+    LateDropout,
+    Progress,
+)
+from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
+from abstractor.training.loop.steps import Extra, Steps
+
+Batch = dict[str, Any]
+"""Tensors of one micro-batch; `targets` has one row a case."""
+
+_OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit"}
+
+
+class Losses(NamedTuple):
+    """Losses of a micro-batch, one value a case."""
+
+    total: Tensor
+    """What is minimised, (B,)."""
+    supervised: Tensor
+    """The part that the targets ask for, (B,): what the collapse guard and early stopping watch."""
+
+
+LossFunction = Callable[[nn.Module, Batch], Losses]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast to train; the rooms' parameter types explain each value."""
+
+    epochs: int
+    batch_size: int
+    pool: int
+    learning_rate: float
+    warmup: float
+    clip: float
+    early_stopping: int
+    optimizer: str
+    restarts: int
+    ema: float
+    dropout_from: float
+
+
+class Data(NamedTuple):
+    """Cases to learn from and the tenth that chooses the checkpoint."""
+
+    training: Dataset[Any]
+    lengths: Sequence[int]
+    """Tokens of each training case, for batches of near-equal length."""
+    collate: Callable[[list[Any]], list[Batch]]
+    """Items of one optimiser step -> its micro-batches."""
+    validation: list[Batch] | None
+    """None: no early stopping, the last epoch's weights are kept."""
+    extra: Extra | None = None
+    """Cases of `training` that an epoch takes a share of, such as made ones."""
+
+
+class Outcome(NamedTuple):
+    """A trained model and how it came about."""
+
+    model: nn.Module
+    seeds_tried: list[int]
+    steps: int
+    best_validation_loss: float | None
+    curve: list[tuple[int, str, float]]
+    """(step, "training" or "validation", loss)."""
+    resumed: int
+    """Steps that a stopped run had done; 0: this one did all."""
+
+    def summary(self) -> dict[str, Any]:
+        """For the run card."""
+        return {
+            "resumed_at_step": self.resumed,
+            "seeds_tried": self.seeds_tried,
+            "steps": self.steps,
+            "best_validation_loss": self.best_validation_loss,
+        }
+
+
+def fit(
+    build: Callable[[int], nn.Module],
+    losses: LossFunction,
+    data: Data,
+    schedule: Schedule,
+    compute: Compute,
+    constant_loss: float,
+    init_seeds: Iterable[int],
+    order_seed: int,
+    groups: Callable[[nn.Module], list[dict[str, Any]]],
+    checkpoints: Path | None = None,
+) -> Outcome:
+    """Train; on a collapse start again with the next initialisation seed.
+
+    A run that goes on from checkpoints ends as an unbroken one: it reads what came before the checkpoint again, since
+    augmentation draws as it reads, and where an initialisation had collapsed it collapses again.
+
+    Args:
+        build: initialisation seed -> model with fresh trainable weights, on the CPU.
+        losses: model, micro-batch -> losses of its cases.
+        data: cases and collation.
+        schedule: see `Schedule`.
+        compute: device and dtype of the arithmetic; weights stay in the dtype they have.
+        constant_loss: mean supervised loss of a predictor that knows the label shares only.
+        init_seeds: the first is used, the next ones after a collapse.
+        order_seed: of data order and dropout.
+        groups: model -> optimiser groups, each with its own learning rate and weight decay.
+        checkpoints: folder of those that a stopped run left and of this run's; None: none are kept.
+
+    Raises:
+        RunError: training collapsed with every allowed seed.
+    """
+    tried: list[int] = []
+    for init_seed, _ in zip(init_seeds, range(schedule.restarts + 1), strict=False):
+        tried.append(init_seed)
+        torch.manual_seed(init_seed)
+        model = build(init_seed)
+        with TemporaryDirectory(prefix="abstractor-") as scratch:
+            folder = (checkpoints or Path(scratch)) / str(init_seed)
+            trainer = _CaseTrainer(model, losses, data, schedule, compute, constant_loss, order_seed, groups, folder)
+            try:
+                trainer.run()
+            except Collapsed as collapse:
+                print(f"training collapsed ({collapse}); trying the next initialisation seed", flush=True)
+                continue
+            trainer.average.swap(model)
+            trainer.best.restore(model)  # where there is a validation; of an average, too
+            steps, best = trainer.state.global_step, trainer.best.loss
+            return Outcome(model, tried, steps, best, trainer.curve(), trainer.skipped)
+    raise RunError(
+        f"training collapsed with all of {len(tried)} initialisation seeds; lower learning_rate or raise warmup"
+    )
+
+
+def mean_loss(model: nn.Module, losses: LossFunction, batches: list[Batch], compute: Compute) -> float:
+    """Mean supervised loss over the cases of `batches`, without dropout."""
+    model.eval()
+    total, cases = 0.0, 0
+    with torch.inference_mode(), autocast(compute):
+        for batch in batches:
+            total += float(losses(model, to_device(batch, compute)).supervised.sum())
+            cases += len(batch["targets"])
+    return total / cases
+
+
+def decay_groups(parameters: Iterable[tuple[str, nn.Parameter]], rate: float, decay: float) -> list[dict[str, Any]]:
+    """Optimiser groups of one learning rate: matrices decay, biases and norms (one dimension) do not."""
+    weights = [weight for _, weight in parameters if weight.requires_grad]
+    return [
+        {"params": [weight for weight in weights if weight.ndim > 1], "lr": rate, "weight_decay": decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "lr": rate, "weight_decay": 0.0},
+    ]
+
+
+def write_curve(path: Path, curve: list[tuple[int, str, float]]) -> None:
+    """Write a loss curve as a tab-separated table (step, part, loss) for `dvc plots`."""
+    with replaced(path) as partial:
+        rows = [f"{step}\t{part}\t{loss:.5f}\n" for step, part, loss in curve]
+        partial.write_text("step\tpart\tloss\n" + "".join(rows), encoding="utf-8")
+
+
+class _CaseTrainer(ResumableTrainer):
+    """The Trainer with steps made of micro-batches of cases."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        losses: LossFunction,
+        data: Data,
+        schedule: Schedule,
+        compute: Compute,
+        constant_loss: float,
+        order_seed: int,
+        groups: Callable[[nn.Module], list[dict[str, Any]]],
+        folder: Path,
+    ) -> None:
+        self.losses, self.data, self.schedule, self.compute, self.groups = losses, data, schedule, compute, groups
+        self.steps = Steps(data.lengths, schedule.batch_size, schedule.pool, order_seed, schedule.epochs, data.extra)
+        self.guard, self.best = CollapseGuard(constant_loss), BestWeights(schedule.early_stopping)
+        self.average = AveragedWeights(schedule.ema)
+        callbacks = [self.guard, self.average, LateDropout(schedule.dropout_from), self.best, Progress()]
+        if data.validation is not None:
+            callbacks.append(EpochEnds(self.steps.ends))
+        super().__init__(
+            folder,
+            {"guard": self.guard, "best": self.best, "average": self.average},
+            callbacks,
+            model=model,
+            args=arguments(
+                folder,
+                compute.device.type == "cpu",
+                order_seed,
+                num_train_epochs=1,  # for the Trainer: `steps` holds all epochs, which may differ in length
+                learning_rate=schedule.learning_rate,
+                warmup_steps=schedule.warmup,
+                max_grad_norm=schedule.clip,
+                optim=_OPTIMIZERS[schedule.optimizer],
+                fp16=compute.dtype == torch.float16,  # only for its gradient scaler
+                eval_strategy="no",  # `EpochEnds` asks for it
+                remove_unused_columns=False,
+            ),
+            train_dataset=data.training,
+            eval_dataset=data.training,
+        )
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """All steps of the training; those that a stopped run has done are read once, since reading draws."""
+        for step in islice(self.steps, self.skipped):
+            self.data.collate([self.data.training[case] for case in step])
+        return DataLoader(self.data.training, batch_sampler=self.steps, collate_fn=self.data.collate)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Any:
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        self.optimizer: Any = kind(self.groups(self.model), **options)
+        return self.optimizer
+
+    def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """Forward and backward of every micro-batch; returns the mean total loss of the step's cases."""
+        model.train()
+        cases = sum(len(micro["targets"]) for micro in inputs)
+        total, supervised = torch.zeros((), device=self.compute.device), 0.0
+        for micro in inputs:
+            with autocast(self.compute):
+                result = self.losses(model, self._prepare_inputs(micro))
+            loss = result.total.sum() / cases
+            self.accelerator.backward(loss)
+            total += loss.detach()
+            supervised += float(result.supervised.detach().sum()) / cases
+        self.guard.watch(supervised)
+        return total
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Mean supervised loss over the validation cases, of the averaged weights if there are any."""
+        self.average.swap(self.model)
+        metrics = {"eval_loss": mean_loss(self.model, self.losses, self.data.validation or [], self.compute)}
+        self.log(metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.average.swap(self.model)
+        return metrics
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: the Trainer's formula does not know packed rows."""
+        return 0

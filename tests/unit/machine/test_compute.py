@@ -1,0 +1,117 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from abstractor.base.errors import RunError
+from abstractor.base.members import check_folds
+from abstractor.machine.compute import Inference, Machine, choose, prepare_machine
+from abstractor.machine.seeds import derive_seed
+from abstractor.runs.card import write_card
+
+
+def machine(**change: Any) -> Machine:
+    return Machine(**{"device": "auto", "dtype": "auto", "threads": 1} | change)
+
+
+def test_seeds_differ_by_purpose_and_repeat() -> None:
+    seeds = {derive_seed(7, "m", fold, purpose) for fold in (0, 1) for purpose in ("order", "initialisation")}
+    assert len(seeds) == 4
+    assert derive_seed(7, "m", 0, "order") in seeds
+    assert derive_seed(8, "m", 0, "order") not in seeds
+
+
+@pytest.mark.parametrize("folds", [[1, 2], [0, 2], [1, 0], [0, 0]])
+def test_folds_that_do_not_count_from_zero_are_refused(folds: list[int]) -> None:
+    with pytest.raises(RunError, match=r"expected \[0, 1"):
+        check_folds(folds)
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_cpu_computes_in_what_it_multiplies_natively_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, native: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+    compute = choose(machine())
+    assert (compute.device.type, compute.dtype) == ("cpu", dtype)
+    assert "no CUDA device found" in compute.reason
+
+
+@pytest.mark.parametrize(
+    ("capability", "asked", "dtype"),
+    [((7, 5), "auto", "float16"), ((8, 9), "auto", "bfloat16"), ((7, 5), "float32", "float32")],
+)
+def test_a_gpu_computes_in_the_half_precision_it_has(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], asked: str, dtype: str
+) -> None:
+    _pretend_gpu(monkeypatch, capability)
+    assert choose(machine(dtype=asked)).dtype == getattr(torch, dtype)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "change", "message"),
+    [
+        (False, {"device": "cuda"}, "finds no CUDA device"),
+        (False, {"dtype": "float16"}, "no fast arithmetic on a CPU"),
+        (True, {"dtype": "bfloat16"}, "only emulates"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_refused(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, change: dict[str, Any], message: str
+) -> None:
+    if gpu:
+        _pretend_gpu(monkeypatch, (7, 5))
+    else:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RunError, match=message):
+        choose(machine(**change))
+
+
+def inference(**change: Any) -> Inference:
+    return Inference(
+        **{"device": "auto", "dtype": "float32", "threads": 1, "batch_tokens": 16, "chunk_cases": 1} | change
+    )
+
+
+@pytest.mark.parametrize(("asked", "share"), [(4.0, 0.25), (99.0, 1.0)])
+def test_a_cap_on_gpu_memory_is_a_share_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: float, share: float
+) -> None:
+    _pretend_gpu(monkeypatch, (7, 5))
+    caps: list[float] = []
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=16e9))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda part, _: caps.append(part))
+    prepare_machine(inference(memory_gb=asked))
+
+    assert caps == [share]
+    assert f"at most {asked:g} of 16.0 GB of GPU memory" in capsys.readouterr().out
+
+
+def test_a_cap_on_gpu_memory_says_that_a_cpu_has_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    prepare_machine(inference(memory_gb=4.0))
+    capped = capsys.readouterr().out
+    prepare_machine(inference(memory_gb=None))
+
+    assert "memory_gb has no effect on a CPU" in capped
+    assert "memory_gb" not in capsys.readouterr().out
+
+
+def test_a_card_names_what_made_a_result(tmp_path: Path) -> None:
+    write_card(tmp_path / "card.json", None, 1.26, fold=1)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["fold"] == 1
+    assert card["seconds"] == 1.3
+    assert card["versions"]["torch"].startswith("2.")
+
+
+def _pretend_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)

@@ -1,0 +1,157 @@
+"""Loading backbones, saving and loading adapters, and what is refused on the way."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from abstractor.models.ar.answers import ModelError, question_logits
+from abstractor.models.ar.loading import add_lora, import_engine, load, load_base, load_tokenizer, save
+from abstractor.models.ar.packing import pack
+from abstractor.runs.integrity import SealError
+
+CPU = torch.device("cpu")
+BATCH = ([list(range(20, 30)), [7, 8]], [[3, 4], [5]])
+
+
+@pytest.fixture
+def backbone(make_model: Any, tmp_path: Path) -> Path:
+    make_model("llama").save_pretrained(tmp_path / "backbone")
+    return tmp_path / "backbone"
+
+
+def adapted(backbone: Path, seed: int = 1) -> Any:
+    model = add_lora(load_base(backbone, torch.float32, CPU), 4, 8, 0.1, ["v_proj", "lm_head", "q_proj"], seed)
+    generator = torch.Generator().manual_seed(seed)
+    for weight in (weight for weight in model.parameters() if weight.requires_grad):
+        weight.data = torch.randn(weight.shape, generator=generator) / 10
+    return model
+
+
+def test_a_saved_adapter_gives_the_same_logits(backbone: Path, tmp_path: Path) -> None:
+    model = adapted(backbone).eval()
+    save(model, tmp_path / "adapter", "small")
+    loaded = load(tmp_path / "adapter", load_base(backbone, torch.float32, CPU))
+    with torch.inference_mode():
+        assert torch.equal(question_logits(loaded, pack(*BATCH)), question_logits(model, pack(*BATCH)))
+    assert not loaded.training
+
+
+def test_adapters_that_take_turns_on_a_backbone_give_the_same_logits(backbone: Path, tmp_path: Path) -> None:
+    for seed, name in enumerate(("one", "two")):
+        save(adapted(backbone, seed), tmp_path / name, "small")
+    base = load_base(backbone, torch.float32, CPU)
+    with torch.inference_mode():
+        bare = question_logits(base, pack(*BATCH))
+        for name in ("one", "two", "one"):
+            alone = load(tmp_path / name, load_base(backbone, torch.float32, CPU))
+            model = load(tmp_path / name, base)
+            assert torch.equal(question_logits(model, pack(*BATCH)), question_logits(alone, pack(*BATCH)))
+            base = model.unload()
+        assert torch.equal(question_logits(base, pack(*BATCH)), bare)
+        assert not torch.equal(question_logits(alone, pack(*BATCH)), bare)
+
+
+def test_an_adapters_folder_holds_the_adapter_alone_and_always_the_same_bytes(backbone: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        save(adapted(backbone), tmp_path / name / "m/0", "small")
+    one, two = (tmp_path / name / "m/0" for name in ("one", "two"))
+    files = sorted(file.name for file in one.iterdir())
+    config = json.loads((one / "adapter_config.json").read_text())
+    weights = load_file(one / "adapter_model.safetensors")
+
+    assert files == ["adapter_config.json", "adapter_model.safetensors", "seal.json"]
+    for name in files:
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+        assert str(tmp_path).encode() not in (one / name).read_bytes()
+    assert config["base_model_name_or_path"] == "small"
+    assert config["target_modules"] == ["lm_head", "q_proj", "v_proj"]
+    assert all(".lora_" in name for name in weights), "no full matrix of the head"
+
+
+def test_the_seed_decides_the_fresh_adapter(backbone: Path) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        model = add_lora(load_base(backbone, torch.float32, CPU), 4, 8, 0.0, ["q_proj"], seed)
+        return torch.cat([weight.flatten() for weight in model.parameters() if weight.requires_grad])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_only_the_adapter_learns_and_in_float32(backbone: Path) -> None:
+    model = add_lora(load_base(backbone, torch.bfloat16, CPU), 4, 8, 0.0, ["q_proj"], seed=1)
+    learning = {name: weight.dtype for name, weight in model.named_parameters() if weight.requires_grad}
+
+    assert set(learning.values()) == {torch.float32}
+    assert all(".lora_" in name for name in learning)
+
+
+def test_an_unknown_target_is_named_beside_the_known_ones(backbone: Path) -> None:
+    with pytest.raises(ModelError, match=r"no layer 'qq_proj'; it has .*q_proj"):
+        add_lora(load_base(backbone, torch.float32, CPU), 4, 8, 0.0, ["q_proj", "qq_proj"], seed=1)
+
+
+def test_a_missing_backbone_and_a_missing_adapter_say_what_to_run(backbone: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        load_base(tmp_path / "nowhere", torch.float32, CPU)
+    with pytest.raises(SealError, match=r"seal\.json is missing; run the stage .*`dvc pull \S*nowhere"):
+        load(tmp_path / "nowhere", load_base(backbone, torch.float32, CPU))
+
+
+def test_a_changed_adapter_is_refused(backbone: Path, tmp_path: Path) -> None:
+    save(adapted(backbone), tmp_path / "adapter", "small")
+    config = tmp_path / "adapter/adapter_config.json"
+    config.write_text(config.read_text().replace('"lora_alpha": 8', '"lora_alpha": 9'))
+    with pytest.raises(SealError, match=r"adapter_config\.json changed"):
+        load(tmp_path / "adapter", load_base(backbone, torch.float32, CPU))
+
+
+def test_an_adapter_of_another_backbone_is_refused(backbone: Path, make_model: Any, tmp_path: Path) -> None:
+    save(adapted(backbone), tmp_path / "adapter", "small")
+    config = json.loads((backbone / "config.json").read_text())
+    wider = type(make_model("llama"))(type(make_model("llama").config)(**{**config, "hidden_size": 64, "head_dim": 16}))
+    with pytest.raises(ModelError, match="does not fit its backbone"):
+        load(tmp_path / "adapter", wider)
+
+
+def test_a_lack_of_memory_is_not_taken_for_a_wrong_adapter(backbone: Path, tmp_path: Path) -> None:
+    save(adapted(backbone), tmp_path / "adapter", "small")
+    base = load_base(backbone, torch.float32, CPU)
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(torch.OutOfMemoryError):
+        patched.setattr(peft.PeftModel, "from_pretrained", Mock(side_effect=torch.OutOfMemoryError))
+        load(tmp_path / "adapter", base)
+
+
+def test_a_tokenizer_travels_with_its_template(tokenizer: Any, tmp_path: Path) -> None:
+    tokenizer.save_pretrained(tmp_path)
+
+    assert load_tokenizer(tmp_path).chat_template == tokenizer.chat_template
+
+
+@pytest.mark.parametrize("package", ["unsloth", "bitsandbytes"])
+def test_a_missing_extra_says_how_to_get_it(package: str, backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModelError, match=rf"needs the package {package}: pip install"):
+        import_engine("unsloth") if package == "unsloth" else load_base(backbone, torch.float32, CPU, quantize="nf4")
+
+
+def test_unsloth_is_imported_with_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its imports read `HF_HUB_OFFLINE` once."""
+    (tmp_path / "unsloth.py").write_text("import os\nseen = os.environ.get('HF_HUB_OFFLINE')\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    import_engine("unsloth")
+    assert sys.modules.pop("unsloth").seen == "1"
+
+
+def test_quantized_weights_need_a_gpu(backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", sys)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="int8 needs a GPU"):
+        load_base(backbone, torch.float32, CPU, quantize="int8")

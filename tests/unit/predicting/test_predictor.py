@@ -1,0 +1,140 @@
+"""The driver of prediction: every case once, whatever the parts, the batches and the memory."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from abstractor.data.cases.codebook import Codebook, Variable
+from abstractor.data.predictions import PredictionsError
+from abstractor.machine.compute import Compute
+from abstractor.models.rows.batching import cost
+from abstractor.predicting import predictor
+from abstractor.predicting.predictor import Driver, Part, ScoringError
+
+CODEBOOK = Codebook(
+    "invented", "one case", {"report": "a report"}, (Variable("Note", "binary", "d", "q", {0: "no", 1: "yes"}, None),)
+)
+CPU = Compute(torch.device("cpu"), torch.float32, "a test")
+TOKENS = [9, 3, 12, 5, 5, 8, 1, 30, 2, 7]
+CASES = pd.DataFrame({"report": TOKENS}, index=pd.Index([f"c{n}" for n in range(10)], name="uid"))
+
+
+def of_memory(error: Exception) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+class Model:
+    """Its probability of a case is a hundredth of the case's tokens; its memory holds `room` tokens with padding."""
+
+    def __init__(self, room: float = np.inf, fail: Callable[[], None] | None = None) -> None:
+        self.room, self.fail = room, fail or of_memory(torch.OutOfMemoryError("no memory"))
+        self.tried: list[int] = []
+
+    def read(self, cases: pd.DataFrame) -> Part:
+        tokens = cases["report"].tolist()
+
+        def score(group: list[int]) -> np.ndarray:
+            self.tried.append(len(group))
+            if len(group) * cost(max(tokens[n] for n in group)) > self.room:
+                self.fail()
+            return np.array([[tokens[n] / 100] for n in group])
+
+        return Part(tokens, 1, score)
+
+
+def predicted(model: Model, budget: int, size: int = 10) -> tuple[pd.DataFrame, Driver]:
+    driver = Driver(model.read, CODEBOOK, CPU, budget)
+    parts = [CASES[start : start + size] for start in range(0, len(CASES), size)]
+    return pd.concat(driver.predict(parts, len(CASES), "m/0")), driver
+
+
+@pytest.mark.parametrize("size", [1, 3, 10])
+@pytest.mark.parametrize("budget", [1, 25, 1000])
+def test_every_case_gets_its_own_probability(budget: int, size: int) -> None:
+    table, driver = predicted(Model(), budget, size)
+
+    assert list(table.index) == list(CASES.index)
+    assert table["Note"].to_numpy() == pytest.approx(np.array(TOKENS) / 100)
+    assert driver.halved == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+        ),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_halved_and_no_case_is_lost(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Model(room=40, fail=of_memory(error))
+    table, driver = predicted(model, 1000)
+
+    assert table["Note"].to_numpy() == pytest.approx(np.array(TOKENS) / 100)
+    # All ten (304 tokens), five, three of the longest fail; nothing of that size is tried again.
+    assert model.tried[:4] == [10, 5, 3, 2]
+    assert driver.halved == 4
+    assert "m/0: 4 batches did not fit in memory and were halved" in capsys.readouterr().out
+
+
+def test_later_parts_start_with_what_fitted() -> None:
+    model = Model(room=40)
+    _, driver = predicted(model, 1000, size=5)
+    first = driver.halved
+    model.tried.clear()
+    list(driver.predict([CASES], len(CASES), "m/0"))
+
+    assert driver.halved == first
+    assert sum(model.tried) == len(CASES)
+
+
+def test_a_single_case_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ScoringError, match=r"1 rows of 30 tokens does not fit in memory; lower max_tokens"):
+        predicted(Model(room=20), 1000)
+
+
+def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="shape"):
+        predicted(Model(room=20, fail=of_memory(RuntimeError("shape mismatch"))), 1000)
+
+
+def test_a_case_that_was_never_scored_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = predictor.by_budget
+    monkeypatch.setattr(predictor, "by_budget", lambda lengths, budget: whole(lengths, budget)[:-1])
+    with pytest.raises(PredictionsError):
+        predicted(Model(room=1000), 40)
+
+
+def test_a_stopped_run_scores_only_what_it_had_not_finished(tmp_path: Path) -> None:
+    whole, _ = predicted(Model(), 1000, 4)
+    parts, model = [CASES[:4], CASES[4:8], CASES[8:]], Model()
+
+    def run() -> Iterator[pd.DataFrame]:
+        return Driver(model.read, CODEBOOK, CPU, 1000).predict(parts, len(CASES), "m/0", tmp_path)
+
+    stopped = run()
+    assert [len(next(stopped)) for _ in range(2)] == [4, 4]
+    stopped.close()
+    resumed = list(run())
+    assert [len(table) for table in resumed] == [4, 4, 2]
+    pd.testing.assert_frame_equal(pd.concat(resumed), whole, check_exact=True)
+    assert model.tried == [4, 4, 2]
+
+
+@pytest.mark.parametrize("left", [b"", b"PAR1 and no more"])
+def test_a_kept_part_that_a_power_cut_emptied_is_scored_again(tmp_path: Path, left: bytes) -> None:
+    whole, _ = predicted(Model(), 1000)
+    (tmp_path / "0.parquet").write_bytes(left)
+    again = pd.concat(Driver(Model().read, CODEBOOK, CPU, 1000).predict([CASES], len(CASES), "m/0", tmp_path))
+    pd.testing.assert_frame_equal(again, whole, check_exact=True)

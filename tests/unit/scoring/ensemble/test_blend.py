@@ -1,0 +1,100 @@
+"""Blending on invented predictions."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from abstractor.data.cases.codebook import Codebook, Variable
+from abstractor.scoring.ensemble import blend
+from abstractor.scoring.scores import thresholds
+
+CODEBOOK = Codebook(
+    "invented",
+    "one case",
+    {"report": "a report"},
+    (
+        Variable("Note", "binary", "d", "q", {0: "no", 1: "yes"}, None),
+        Variable("Place", "categorical", "d", "q", {1: "a", 2: "b", 5: "c"}, None),
+    ),
+)
+
+
+def labelled(cases: int, skill: dict[str, tuple[float, float]]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Labels, and models that know each variable as well as `skill` (0 to 1) says."""
+    rng, uids = np.random.default_rng(1), pd.Index([f"u{number:04d}" for number in range(cases)], name="uid")
+    note, place = rng.integers(0, 2, cases), rng.choice([1, 2, 5], cases)
+    tables = {}
+    for name, (of_note, of_place) in skill.items():
+        sure = np.where(rng.random(cases) < of_note, note, rng.random(cases)) * 0.9 + 0.05
+        hot = (place[:, None] == np.array([1, 2, 5])) * of_place
+        shares = (hot + rng.dirichlet([1, 1, 1], cases)) / (1 + of_place)
+        values = np.concatenate([sure[:, None], shares], axis=1).astype(np.float32)
+        tables[name] = pd.DataFrame(values, index=uids, columns=list(CODEBOOK.columns))
+    return pd.DataFrame({"Note": note, "Place": place}, index=uids).astype(np.int16), tables
+
+
+def test_each_variable_leans_on_the_model_that_knows_it() -> None:
+    labels, tables = labelled(400, {"reads_notes": (0.9, 0.0), "reads_places": (0.0, 2.0)})
+    fitted = blend.fit(CODEBOOK, tables, labels, prior=5.0)
+    assert fitted.weights["Note"]["reads_notes"] > 0.8 and fitted.weights["Place"]["reads_places"] > 0.8
+    assert set(fitted.thresholds) == {"Note"}
+
+
+def test_pool_is_the_weighted_mean_by_uid() -> None:
+    _, tables = labelled(10, {"a": (0.5, 0.5), "b": (0.5, 0.5)})
+    chosen = {"Note": {"a": 0.25, "b": 0.75}, "Place": {"a": 1.0, "b": 0.0}}
+    pooled = blend.pool(CODEBOOK, tables, chosen)
+    np.testing.assert_allclose(pooled["Note"], 0.25 * tables["a"]["Note"] + 0.75 * tables["b"]["Note"], rtol=1e-6)
+    np.testing.assert_allclose(pooled["Place=5"], tables["a"]["Place=5"], rtol=1e-6)
+    turned = blend.pool(CODEBOOK, {"a": tables["a"], "b": tables["b"].iloc[::-1]}, chosen)
+    pd.testing.assert_frame_equal(pooled, turned)
+
+
+def test_thresholds_are_exact_on_the_blend() -> None:
+    labels, tables = labelled(100, {"a": (0.5, 0.5), "b": (0.7, 0.2)})
+    fitted = blend.fit(CODEBOOK, tables, labels, prior=1.0)
+    assert fitted.thresholds == thresholds.fit(CODEBOOK, blend.pool(CODEBOOK, tables, fitted.weights), labels)
+
+
+def test_what_is_not_coded_moves_nothing() -> None:
+    labels, tables = labelled(200, {"a": (0.8, 0.5), "b": (0.3, 0.5)})
+    labels.loc[labels.index[100:], "Note"] = -1
+    half = {name: table.iloc[:100] for name, table in tables.items()}
+    masked = blend.fit(CODEBOOK, tables, labels, prior=1.0)
+    assert masked.weights["Note"] == pytest.approx(blend.fit(CODEBOOK, half, labels, prior=1.0).weights["Note"])
+    labels["Note"] = np.int16(-1)
+    assert blend.fit(CODEBOOK, tables, labels, prior=1.0).weights["Note"] == {"a": 0.5, "b": 0.5}
+
+
+FITTED = blend.Blend({"Note": {"a": 0.1, "b": 0.9}, "Place": {"a": 1 / 3, "b": 2 / 3}}, {"Note": 0.1 + 0.2})
+
+
+def test_an_ensemble_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
+    cuts = {"a": {"Note": 0.5}, blend.ENSEMBLE: FITTED.thresholds}
+    blend.write(tmp_path / "blend.json", FITTED, cuts)
+    assert blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"]) == FITTED
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": {"Note": {"a": 1.0}, "Place": {"a": 1.0}}}, "other models"),
+        ({"weights": {"Note": FITTED.weights["Note"]}}, "other variables"),
+        ({"thresholds": {"a": {"Note": 0.5}}}, "other variables"),
+        ({"thresholds": {blend.ENSEMBLE: {"Note": float("nan")}}}, "holds no fitted ensemble"),
+        ({"extra": 1}, "holds no fitted ensemble"),
+    ],
+)
+def test_an_ensemble_of_something_else_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    content = {"weights": FITTED.weights, "thresholds": {blend.ENSEMBLE: FITTED.thresholds}} | change
+    (tmp_path / "blend.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(blend.BlendError, match=message):
+        blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"])
+
+
+def test_a_missing_ensemble_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(blend.BlendError, match=r"blend.json is missing; run `dvc repro ensemble`"):
+        blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"])

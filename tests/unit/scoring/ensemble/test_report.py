@@ -1,0 +1,103 @@
+"""The honest score of an ensemble, and its plots."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from abstractor.data.cases.codebook import Codebook, Variable
+from abstractor.scoring.ensemble import report
+from abstractor.scoring.scores import crossfit, metrics
+
+CODEBOOK = Codebook(
+    "invented",
+    "one case",
+    {"report": "a report"},
+    (
+        Variable("Note", "binary", "d", "q", {0: "no", 1: "yes"}, None),
+        Variable("Place", "categorical", "d", "q", {1: "a", 2: "b", 5: "c"}, None),
+    ),
+)
+
+
+@pytest.fixture
+def labels() -> pd.DataFrame:
+    rng, uids = np.random.default_rng(1), pd.Index([f"u{number:04d}" for number in range(150)], name="uid")
+    codes = {"Note": rng.integers(0, 2, 150), "Place": rng.choice([1, 2, 5], 150)}
+    return pd.DataFrame(codes, index=uids).astype(np.int16)
+
+
+def guesses(labels: pd.DataFrame, skill: float, seed: int) -> pd.DataFrame:
+    rng, cases = np.random.default_rng(seed), len(labels)
+    note = (labels["Note"].to_numpy() * skill + rng.random(cases)) / (1 + skill)
+    hot = (labels["Place"].to_numpy()[:, None] == np.array([1, 2, 5])) * skill
+    place = (hot + rng.dirichlet([1, 1, 1], cases)) / (1 + skill)
+    values = np.concatenate([note[:, None], place], axis=1).astype(np.float32)
+    return pd.DataFrame(values, index=labels.index, columns=list(CODEBOOK.columns))
+
+
+def test_every_system_is_decided_on_the_same_parts(labels: pd.DataFrame) -> None:
+    tables = {"a": guesses(labels, 0.5, 2), "b": guesses(labels, 0.5, 3)}
+    bar = guesses(labels, 0.2, 4)
+    scored = report.crossfitted(CODEBOOK, tables, bar, labels, prior=5.0, seed=7)
+    assert list(scored.decisions) == ["baseline", "a", "b", "ensemble"]
+    for name, table in ({"baseline": bar} | tables).items():
+        alone = crossfit.report(CODEBOOK, table, labels, seed=7)["f1"]
+        assert metrics.rounded(metrics.scores(CODEBOOK, labels, scored.decisions[name])) == alone
+    assert list(scored.blended.columns) == list(CODEBOOK.columns)
+    means = {name: metrics.scores(CODEBOOK, labels, table)["mean"] for name, table in scored.decisions.items()}
+    assert means["ensemble"] > means["baseline"]
+
+
+def test_an_ensemble_of_one_model_is_that_model(labels: pd.DataFrame) -> None:
+    only, bar = guesses(labels, 0.5, 2), guesses(labels, 0.2, 4)
+    scored = report.crossfitted(CODEBOOK, {"a": only}, bar, labels, prior=5.0, seed=7)
+    pd.testing.assert_frame_equal(scored.decisions["a"], scored.decisions["ensemble"])
+    pd.testing.assert_frame_equal(scored.blended, only)
+
+
+def test_score_table_compares_every_system_with_the_baseline(labels: pd.DataFrame) -> None:
+    wrong = labels.assign(Note=1 - labels["Note"])
+    decisions = {"baseline": wrong, "a": wrong, "ensemble": labels}
+    table = report.score_table(CODEBOOK, labels, decisions, resamples=200, seed=7)
+    assert table["cases"] == 150 and table["f1"] == {"mean": 1, "Note": 1, "Place": 1}
+    assert table["systems"] == {"baseline": {"f1": 0.5}, "a": {"f1": 0.5}, "ensemble": {"f1": 1}}
+    assert table["difference"]["a"] == {"difference": 0, "low": 0, "high": 0}
+    assert table["difference"]["ensemble"] == {"difference": 0.5, "low": 0.5, "high": 0.5}
+    lines = report.lines(table).splitlines()
+    assert lines[1].split() == ["ensemble", "1.0000", "+0.5000", "+0.5000", "to", "+0.5000"]
+    assert len(lines) == 4
+
+
+def test_f1_plot_holds_both_systems_of_every_variable(labels: pd.DataFrame) -> None:
+    rows = report.f1_plot(CODEBOOK, labels, {"baseline": labels, "ensemble": labels}, smallest=0)
+    assert rows.to_numpy().tolist() == [
+        [variable, system, 1.0] for variable in ("Note", "Place") for system in ("baseline", "ensemble")
+    ]
+
+
+def test_reliability_counts_every_coded_column_once(labels: pd.DataFrame) -> None:
+    labels.loc[labels.index[:50], "Place"] = -1
+    given = pd.DataFrame(0.0, index=labels.index, columns=list(CODEBOOK.columns), dtype=np.float32)
+    given["Note"], given["Place=1"] = np.where(labels["Note"] == 1, 0.85, 0.25), 1.0
+    rows = report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=0)
+    assert rows["count"].sum() == 150 + 3 * 100
+    by_mean = rows.set_index("predicted")
+    assert by_mean.loc[0.85, "observed"] == 1 and by_mean.loc[0.25, "observed"] == 0
+    assert by_mean.loc[1.0, "observed"] == pytest.approx((labels["Place"] == 1).sum() / 100, abs=1e-5)
+
+
+def test_plots_leave_out_what_rests_on_few_cases(labels: pd.DataFrame) -> None:
+    labels["Note"] = (np.arange(150) < 5).astype(np.int16)
+    rows = report.f1_plot(CODEBOOK, labels, {"ensemble": labels}, smallest=10)
+    assert rows.empty, "Place goes too, or the mean would tell the F1 of Note"
+
+    given = pd.DataFrame(0.05, index=labels.index, columns=list(CODEBOOK.columns), dtype=np.float32)
+    given.iloc[:30] = 0.95
+    whole = report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=0)
+    hits = ((labels[:30]["Note"] == 1).sum() + 30, (labels[30:]["Note"] == 1).sum() + 120)
+    assert whole["count"].tolist() == [480, 120] and hits == (35, 120)
+    few = 1 + int(min(hits))
+    joined = report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=few)
+    assert joined["count"].tolist() == [600]
+    assert joined["observed"].tolist() == [round(155 / 600, 5)]
+    assert report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=156).empty

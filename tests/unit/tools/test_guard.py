@@ -1,0 +1,129 @@
+"""Case data is refused in git: by a hook before each commit, and here for what is committed already."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import guard
+import pytest
+from support import ROOT
+
+SECRET = "zq planted words vn"
+KNOWN = guard.Names({"NarrativeLE"}, {"Argument", "WeaponType1"})
+
+
+def test_git_holds_no_case_data() -> None:
+    guard.check(ROOT, history=True)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A repository with the hook, set up as `make setup` does it."""
+    for name in ("data/codebooks/nvdrs_youth.yaml", "tools/guard.py", "tools/hooks/pre-commit"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "git config core.hooksPath tools/hooks" in recipe
+    for command in (["init", "-q"], ["config", "core.hooksPath", "tools/hooks"], ["config", "user.email", "a@b"]):
+        git(tmp_path, *command)
+    git(tmp_path, "config", "user.name", "tests")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "Start")
+    return tmp_path
+
+
+def git(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment |= {"PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(["git", *command], cwd=folder, env=environment, capture_output=True, text=True, check=check)
+
+
+def test_the_hook_refuses_a_narrative_and_shows_nothing_of_it(clone: Path) -> None:
+    (clone / "notes.txt").write_text(f"uid;NarrativeLE\n1;{SECRET}\n", encoding="utf-8")
+    git(clone, "add", "-A")
+    done = git(clone, "commit", "-qm", "Add notes", check=False)
+    assert done.returncode != 0
+    assert "notes.txt: a narrative column" in done.stderr and "git rm --cached" in done.stderr
+    assert SECRET not in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+    git(clone, "rm", "-q", "--cached", "notes.txt")
+    (clone / "README.md").write_text("The column NarrativeLE holds a report: mind it.\n", encoding="utf-8")
+    git(clone, "add", "README.md")
+    git(clone, "commit", "-qm", "Add a file that may be there")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "why"),
+    [
+        ("cases.csv", "a,b\n1,2\n", "a table"),
+        ("docs/cases.PARQUET", "PAR1", "a table"),
+        ("metrics/plots/f1.csv", 'uid,"NarrativeLE"\n1,x\n', "a narrative column"),
+        ("metrics/plots/f1.csv", "\ufeffuid,NarrativeLE\r\n1,x\r\n", "a narrative column"),
+        ("cases", "uid\tNarrativeLE\n", "a narrative column"),
+        ("metrics/x.json", '{"cases": [{"uid": "1", "NarrativeLE": "x"}]}', "a narrative column"),
+        ("metrics/x.json", '{"NarrativeLE": {"0": "x"}}', "a narrative column"),
+        ("notes.yaml", "- NarrativeLE: |\n    x\n", "a narrative column"),
+        ("notes.yaml", "- {uid: 1, Argument: 1}\n", "uids with coded variables"),
+        ("metrics/curves/a.tsv", "uid\tArgument\n", "uids with coded variables"),
+        ("metrics/curves/a.tsv", "WeaponType1=3\tuid\n", "uids with coded variables"),
+        ("notes.md", "x" * (guard.LARGEST + 1), "1,000,001 bytes"),
+        ("models/m/adapter.safetensors", "", "weights"),
+        ("cases", "     uid   NarrativeLE  CallerID\n0    a1   text\n", "a narrative column"),
+        ("page.html", "<table><tr><th></th><th>NarrativeLE</th></tr></table>", "a narrative column"),
+        ("look.ipynb", '{"cells": [{"outputs": [{"output_type": "stream"}]}]}', "a notebook with outputs"),
+        ("train_features.csv.gz", "\x1f", "an archive"),
+        ("cases.SQLite", "", "an archive"),
+        ("models.pickle", "", "weights"),
+        ("src/large.py", "x" * (guard.LARGEST + 1), "1,000,001 bytes"),
+    ],
+)
+def test_what_may_not_be_in_git(path: str, content: str, why: str) -> None:
+    assert (guard.problem(guard.Entry(path, content.encode()), KNOWN) or "").startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("data/codebooks/mine.yaml", "narratives:\n  NarrativeLE: a report\nvariables:\n  - {name: Argument}\n"),
+        ("metrics/oof/m/0.json", '{"f1": {"Argument": 0.5, "mean": 0.5}}'),
+        ("metrics/plots/f1.csv", "variable,system,f1\nArgument,baseline,0.5\n"),
+        ("tests/test_x.py", 'rows = {"uid": ["1"], "NarrativeLE": ["x"]}\n'),
+        ("dvc.lock", "x" * (guard.LARGEST + 1)),
+        ("empty.csv.md", ""),
+        ("look.ipynb", '{"cells": [{"outputs": []}]}'),
+        ("logo.png", "\x89PNG"),
+    ],
+)
+def test_what_may_be_in_git(path: str, content: str) -> None:
+    assert guard.problem(guard.Entry(path, content.encode("latin-1")), KNOWN) is None
+
+
+def test_the_index_counts_not_the_working_tree(clone: Path) -> None:
+    """A file that was staged and then deleted or emptied would still be committed."""
+    (clone / "cases.csv").write_text("uid\n1\n", encoding="utf-8")
+    git(clone, "add", "-A")
+    (clone / "cases.csv").unlink()
+    with pytest.raises(guard.GuardError, match=r"cases\.csv"):
+        guard.check(clone)
+
+
+def test_what_a_later_commit_took_away_is_still_there(clone: Path) -> None:
+    (clone / "old.txt").write_text("uid;NarrativeLE\n", encoding="utf-8")
+    git(clone, "add", "-A")
+    git(clone, "commit", "-qnm", "Add without the hook")
+    git(clone, "rm", "-q", "old.txt")
+    git(clone, "commit", "-qm", "Take it away")
+    guard.check(clone)
+    with pytest.raises(guard.GuardError, match=r"old\.txt: a narrative column\na later commit does not take it away"):
+        guard.check(clone, history=True)
+
+
+def test_every_codebook_counts(clone: Path) -> None:
+    book = (clone / "data/codebooks/nvdrs_youth.yaml").read_text(encoding="utf-8")
+    (clone / "data/codebooks/mine.yaml").write_text(book.replace("NarrativeLE:", "abstract_1:"), encoding="utf-8")
+    (clone / "notes.yaml").write_text("abstract_1: x\n", encoding="utf-8")
+    git(clone, "add", "notes.yaml")
+    with pytest.raises(guard.GuardError, match=r"notes\.yaml"):
+        guard.check(clone)

@@ -1,0 +1,225 @@
+"""Training and prediction of an adapter on a tiny random Llama."""
+
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from abstractor.data.cases.codebook import Codebook
+from abstractor.machine.compute import Compute
+from abstractor.models.ar import loading
+from abstractor.models.ar.answers import pick, question_logits
+from abstractor.models.ar.prompts import Prompts
+from abstractor.models.ar.rows import Batcher, constant_loss, option_targets, tokenise
+from abstractor.predicting.ar import driver
+from abstractor.training.ar.losses import cross_entropy, symmetric_kl
+from abstractor.training.ar.settings import ArModel
+from abstractor.training.ar.train import loss_function, train
+from abstractor.training.lessons.examples import Examples
+from abstractor.training.lessons.targets import of_labels
+
+CPU = Compute(torch.device("cpu"), torch.float32, "test")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_model: Any, tokenizer: Any) -> Path:
+    monkeypatch.chdir(tmp_path)
+    make_model("llama").save_pretrained("models/backbones/tiny")
+    tokenizer.save_pretrained("models/backbones/tiny")
+    return tmp_path
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    return {
+        "backbone": "tiny",
+        "seed": 0,
+        "layout": "packed",
+        "engine": "transformers",
+        "quantize": "none",
+        "attention": "auto",
+        "system": "none",
+        "max_tokens": 128,
+        "lora": {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": ["q_proj", "v_proj", "down_proj"]},
+        "learns": {"labels": "coded", "rewrites": "none", "made": "none"},
+        "swap": 0.0,
+        "rewrite": 0.0,
+        "made_ratio": 0.0,
+        "made_epochs": None,
+        "train_cases": None,
+        "epochs": 1,
+        "batch_size": 4,
+        "micro_tokens": 256,
+        "pool": 1,
+        "learning_rate": 0.02,
+        "warmup": 0.1,
+        "weight_decay": 0.0,
+        "clip": 1.0,
+        "ema": 0.0,
+        "dropout_from": 0.0,
+        "early_stopping": 0,
+        "gradient_checkpointing": False,
+        "restarts": 0,
+    }
+
+
+@pytest.fixture
+def cases() -> pd.DataFrame:
+    texts = [("note found", "depressed"), ("no note", ""), ("", "note found"), ("none", "no history")] * 3
+    uids = pd.Index([f"c{number:02}" for number in range(12)], name="uid")
+    return pd.DataFrame(texts, index=uids, columns=["Officer", "Coroner"])
+
+
+@pytest.fixture
+def labels(cases: pd.DataFrame) -> pd.DataFrame:
+    codes = [(1, 3, 1), (0, 7, 0), (1, -1, 0), (0, 1, -1)] * 3
+    return pd.DataFrame(codes, index=cases.index, columns=["Note", "Place", "Mood"], dtype="int16")
+
+
+@pytest.fixture
+def examples(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> Examples:
+    return Examples.of_coded(cases, of_labels(codebook, labels))
+
+
+def predicted(params: ArModel, codebook: Codebook, cases: pd.DataFrame, chunk: int = 1000) -> pd.DataFrame:
+    """Probabilities by the model of fold 0, `chunk` cases at a time."""
+    parts = [cases[start : start + chunk] for start in range(0, len(cases), chunk)]
+    return pd.concat(driver(params, codebook, Path("models/m/0"), CPU, 500).predict(parts, len(cases), "m/0"))
+
+
+def batches_of(params: ArModel, codebook: Codebook, examples: Examples) -> tuple[Any, Any]:
+    tokenizer = loading.load_tokenizer(Path("models/backbones/tiny"))
+    prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
+    batcher = Batcher.of(params, prompts, tokenizer, params.micro_tokens, CPU)
+    items = list(tokenise(prompts, codebook, examples.cases, examples.targets))
+    return prompts, batcher.collator(2 if params.rdrop else 1)(items)
+
+
+def test_targets_stand_by_question_and_option(codebook: Codebook, examples: Examples) -> None:
+    none = [np.nan] * 3
+    expected = [[[0, 1, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 0], none, [1, 0, 0]]]
+    np.testing.assert_array_equal(option_targets(codebook, examples.targets.iloc[[0, 2]]), expected)
+
+
+def test_constant_loss_is_the_surprise_at_the_label_shares() -> None:
+    first, second, none = [1.0, 0.0], [0.0, 1.0], [np.nan] * 2
+    targets = np.array([[first, second], [first, none], [second, second], [second, first]])
+    place = [-log(2 / 3), None, -log(2 / 3), -log(1 / 3)]
+    expected = np.mean([log(2) if other is None else (log(2) + other) / 2 for other in place])
+    assert constant_loss(targets) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("form", ["answers", "vocabulary"])
+def test_the_loss_is_that_of_the_answers(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, form: str
+) -> None:
+    params = ArModel(**settings | {"loss": form, "micro_tokens": 10000})
+    prompts, (batch,) = batches_of(params, codebook, examples)
+    model = loading.build(Path("models/backbones/tiny"), params, torch.float32, CPU.device, prompts.longest, 0)
+    found = loss_function(params, prompts.answers)(model, batch).supervised
+    logits = question_logits(model, batch["prompts"])
+    for row, targets in enumerate(batch["targets"]):
+        losses = []
+        for question, target in enumerate(targets):
+            if not target.isnan().any():
+                place = int(target.argmax())
+                tokens = prompts.answers[question]
+                scores = logits[row, question]
+                normaliser = scores[tokens] if form == "answers" else scores
+                losses.append(normaliser.logsumexp(0) - scores[tokens[place]])
+        torch.testing.assert_close(found[row], torch.stack(losses).mean())
+
+
+def test_both_layouts_train_alike(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+) -> None:
+    found = []
+    for layout in ("packed", "separate"):
+        params = ArModel(**settings | {"layout": layout})
+        outcome = train(params, codebook, examples, CPU, (7, "m", 0))
+        found.append([loss for _, _, loss in outcome.curve])
+    assert len(found[0]) == 3
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
+
+
+def test_rdrop_compares_two_passes_of_the_same_cases(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+) -> None:
+    lora = settings["lora"] | {"dropout": 0.5}
+    params = ArModel(**settings | {"rdrop": 2.0, "lora": lora, "micro_tokens": 20000})
+    prompts, (batch,) = batches_of(params, codebook, examples)
+    model = loading.build(Path("models/backbones/tiny"), params, torch.float32, CPU.device, prompts.longest, 0).train()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_()  # zero at first, which would hide the dropout
+    torch.manual_seed(1)
+    first, second = (pick(one, prompts.answers) for one in question_logits(model, batch["prompts"]).chunk(2))
+    torch.manual_seed(1)
+    found = loss_function(params, prompts.answers)(model, batch)
+    costs = [cross_entropy(one.log_softmax(dim=2), batch["targets"]) for one in (first, second)]
+    supervised = (costs[0] + costs[1]) / 2
+    assert not torch.allclose(first, second)
+    torch.testing.assert_close(found.supervised, supervised)
+    torch.testing.assert_close(found.total, supervised + 2.0 * symmetric_kl(first, second))
+
+
+def test_training_learns_and_prediction_recovers_it(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+) -> None:
+    params = ArModel(**settings | {"epochs": 40, "swap": 0.5})
+    outcome = train(params, codebook, examples, CPU, (7, "m", 0))
+    loading.save(outcome.model, Path("models/m/0"), "tiny")
+    cases = examples.cases
+    packed = predicted(params, codebook, cases)
+    assert ((packed["Note"] > 0.5) == (examples.targets["Note"] == 1)).all()
+    separate = ArModel(**settings | {"layout": "separate"})
+    for other in (predicted(separate, codebook, cases), predicted(params, codebook, cases, chunk=3)):
+        pd.testing.assert_frame_equal(other, packed, atol=1e-4)
+
+
+def test_train_cases_and_early_stopping_take_their_part(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+) -> None:
+    params = ArModel(**settings | {"train_cases": 9, "early_stopping": 5, "epochs": 2})
+    outcome = train(params, codebook, examples, CPU, (7, "m", 0))
+    assert outcome.steps == 4  # eight cases and one to validate, four cases a step, two epochs
+    assert outcome.best_validation_loss is not None
+
+
+def test_made_cases_and_paraphrases_are_learned_from(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+) -> None:
+    """Four coded cases, eight made ones: as many as coded in the first epoch, none in the second."""
+    made = examples.cases.index[4:]
+    mixed = examples._replace(made=made, rewritten=examples.cases.iloc[:4].assign(Officer="another text"))
+    change = {"made_ratio": 1.0, "made_epochs": 1, "epochs": 2, "batch_size": 2}
+    outcome = train(ArModel(**settings | change), codebook, mixed, CPU, (7, "m", 0))
+    assert outcome.steps == 4 + 2
+    plain = outcome.curve
+    assert train(ArModel(**settings | change | {"rewrite": 1.0}), codebook, mixed, CPU, (7, "m", 0)).curve != plain
+    targets = mixed.targets.copy()
+    targets.loc[made] = 0.4
+    soft = mixed._replace(targets=targets)
+    assert train(ArModel(**settings | change), codebook, soft, CPU, (7, "m", 0)).curve != plain
+
+
+def test_a_paraphrase_stands_for_its_case_in_both_orders(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+) -> None:
+    params = ArModel(**settings)
+    tokenizer = loading.load_tokenizer(Path("models/backbones/tiny"))
+    prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
+    rewritten = examples.cases.iloc[[1]].assign(Officer="another text")
+    plain, both = tokenise(prompts, codebook, examples.cases.iloc[:2], examples.targets, rewritten)["readings"]
+    assert len(plain) == 2
+    texts = [prompts.prefix(rewritten.iloc[0].tolist(), swapped=swapped) for swapped in (False, True)]
+    assert both[2:] == texts
+    batcher = Batcher.of(params, prompts, tokenizer, params.micro_tokens, CPU)
+    item = {"readings": both, "targets": [[0.0]]}
+    (batch,) = batcher.collator(1, swap=1.0, rewrite=1.0)([item])
+    assert batch["prompts"].input_ids[0, : len(both[3])].tolist() == both[3]
