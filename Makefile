@@ -128,7 +128,6 @@ $(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
 	@# DVC gives what it fetches modes of its own, so others may not enter at all.
 	chmod 700 .dvc data models
 	$(owner_only) .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	$(owner_only) .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@git config core.hooksPath >/dev/null || git config core.hooksPath tools/hooks || \
 	  echo "no commit hook installed; make test looks for case data in git too" >&2
 	touch $@

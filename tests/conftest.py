@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import faults, tally, tiny
+from support import ROOT, faults, tally, tiny
 
 from abstractor.base.files import write_json
 
 # Tiny tensors gain nothing from a second thread and lose much where another process has the core.
 os.environ["OMP_NUM_THREADS"] = "1"
+# For programs that a test starts by themselves; a script finds the library beside it.
+os.environ["PYTHONPATH"] = str(ROOT / "src")
 
 pytest_plugins = ["pytester"]
 _TALLY = pytest.StashKey[tally.Tally]()

@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 from abstractor.base.errors import UserError
 from abstractor.base.files import read_yaml, replaced
 from abstractor.base.script import run_script
+from abstractor.runs.resume import PLUMBING
 
 PIPELINE, SRC, STAGES = Path("dvc.yaml"), Path("src"), Path("stages")
-PLUMBING = (SRC / "abstractor/base", SRC / "abstractor/runs")
-"""Rooms that no stage depends on: errors and their texts, files, parameters, the script runner; cards, resuming,
-integrity. tests/unit/project/test_rooms.py holds them to importing nothing that computes."""
 _CODE = re.compile(r" +- (stages|src)/.*\n")
 
 
@@ -72,7 +70,7 @@ def imported(stage: Stage) -> set[Path]:
 
 def is_plumbing(path: Path) -> bool:
     """Whether a module lies in a room that no number depends on."""
-    return any(path.is_relative_to(room) for room in PLUMBING)
+    return ".".join(path.relative_to(SRC).parts).startswith(PLUMBING)
 
 
 def covered(modules: set[Path]) -> list[Path]:

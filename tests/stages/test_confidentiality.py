@@ -61,6 +61,7 @@ def test_plots_hold_no_marker(finished: tiny.Project, tmp_path: Path) -> None:
 
 def test_an_unexpected_error_shows_no_case_text(finished: tiny.Project) -> None:
     script = (
+        "import sys\nsys.path[0] = 'src'\n"
         "from abstractor.base.script import run_script\n"
         f"def main(): raise KeyError('the report says {tiny.MARKERS[0]}')\n"
         "run_script(main)\n"

@@ -93,7 +93,8 @@ def with_place(project: tiny.Project, place: str, fault: str, *command: str, cod
 
 def launch(before: str, script: str, *arguments: str) -> list[str]:
     """A command that runs `before` and then a stage, in one process."""
-    run = f"import runpy, sys\nsys.argv = {[script, *arguments]!r}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    run = f"import runpy, sys\nsys.argv = {[script, *arguments]!r}\nsys.path[0] = 'stages'\n"
+    run += "runpy.run_path(sys.argv[0], run_name='__main__')"
     return ["python", "-c", f"{before}\n{run}"]
 
 

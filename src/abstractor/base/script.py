@@ -29,6 +29,7 @@ def run_script(main: Callable[[], None]) -> None:
     _close_to_others()
     _withhold_messages()
     try:
+        _refuse_another_library()
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -42,6 +43,16 @@ def run_script(main: Callable[[], None]) -> None:
             sys.exit(2)
         _print_route(type(error), error.__traceback__)
         sys.exit(1)
+
+
+def _refuse_another_library() -> None:
+    """A script's results are recorded as those of the code beside it: of a copy of the project, the copy's."""
+    script, project = Path(sys.argv[0]).resolve(), Path(__file__).resolve().parents[3]
+    if script.is_file() and project not in script.parents:
+        raise UserError(
+            f"{script}: expected the library that lies beside it, found the one of {project}; unset PYTHONPATH and "
+            f"PYTHONSAFEPATH, and check that {script.parent / 'abstractor'} is a link to ../src/abstractor"
+        )
 
 
 def _close_to_others() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from abstractor.base.files import discard, sha256
 from abstractor.runs.card import versions
 
+PLUMBING = ("abstractor.base", "abstractor.runs")
+"""Rooms that no number depends on: an edit there reruns no stage (tools/deps.py) and loses no checkpoint."""
 SCRATCH = Path(".scratch/runs")
 """Outside of what stages make, which DVC deletes when a stage starts."""
 _ALSO = ("bitsandbytes", "iterative-stratification", "scikit-learn", "tokenizers", "unsloth")
@@ -27,7 +29,7 @@ def kept(purpose: str, *depends: Any) -> Iterator[Path]:
     Args:
         purpose: what the run makes, as a relative path: `train/sc1_minilm/0`.
         depends: what its result depends on: files and folders as `Path`, by content; anything else by its `repr`.
-            The script, the project's loaded modules and the versions of packages are added.
+            The script, the project's loaded modules less plumbing and the versions of packages are added.
 
     Yields:
         The folder, readable by its owner only.
@@ -45,7 +47,8 @@ def kept(purpose: str, *depends: Any) -> Iterator[Path]:
 def key(*depends: Any) -> str:
     """Sixteen hexadecimal digits that change with any of `depends`, the code and the packages; see `kept`."""
     digest = hashlib.sha256()
-    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(("abstractor.", "__main__"))]
+    loaded = sorted(name for name in sys.modules if name.startswith(("abstractor.", "__main__")))
+    modules = [sys.modules[name] for name in loaded if not name.startswith(PLUMBING)]
     code = [Path(file) for module in modules if (file := getattr(module, "__file__", None))]
     for item in (*depends, *code, packages()):
         digest.update(f"{_content(item)!r}\0".encode())

@@ -64,7 +64,7 @@ def test_the_key_changes_with_every_input(tmp_path: Path, monkeypatch: pytest.Mo
     keys.append(resume.key(file, folder, 2))
     monkeypatch.setattr(resume.sys.modules["__main__"], "__file__", str(file), raising=False)
     keys.append(resume.key(file, folder, 2))
-    monkeypatch.setitem(resume.sys.modules, "abstractor.added", resume.sys.modules["abstractor.errors"])
+    monkeypatch.setitem(resume.sys.modules, "abstractor.added", resume.sys.modules["abstractor.base.errors"])
     keys.append(resume.key(file, folder, 2))
     assert len(set(keys)) == len(keys)
 
