@@ -61,7 +61,7 @@ class Setup(NamedTuple):
 
     def batcher(self, prompts: Prompts) -> Batcher:
         """The project's batches."""
-        return Batcher.of(self.params, prompts, self.tokenizer, self.budget, self.compute)
+        return Batcher.of(self.params.layout, prompts, self.tokenizer, self.budget, self.compute)
 
 
 class Cases(NamedTuple):

@@ -90,7 +90,7 @@ class Attacker:
         self.model = loading.load(adapter, base) if adapter else base
         self.planted, self.compute = planted, compute
         self.prompts = Prompts(tokenizer, planted.codebook, params.max_tokens, params.system)
-        self.batcher = Batcher.of(params, self.prompts, tokenizer, params.micro_tokens, compute)
+        self.batcher = Batcher.of(params.layout, self.prompts, tokenizer, params.micro_tokens, compute)
         self.answers = loss_function(params, self.prompts.answers)
         self.prefixes: list[list[int]] = tokenise(self.prompts, planted.codebook, planted.cases)["prefix"][:]
         self.targets = option_targets(planted.codebook, of_labels(planted.codebook, planted.labels))

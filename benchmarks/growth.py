@@ -90,7 +90,8 @@ def _write_classifier(folder: Path, book: Codebook) -> None:
 
     from abstractor.base.files import write_json
     from abstractor.models.backbones.local import backbone_folder
-    from abstractor.models.sc.classifier import Classifier, Reading, save
+    from abstractor.models.sc.classifier import Classifier
+    from abstractor.models.sc.reading import Reading, save
     from abstractor.runs.integrity import pin
 
     torch.manual_seed(0)

@@ -30,6 +30,7 @@ from abstractor.base.script import run_script
 from abstractor.machine.compute import Compute, Machine, autocast, prepare_machine
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.ar import loading
+from abstractor.models.ar.reading import Reading, save
 from abstractor.models.backbones.local import backbone_folder
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.ar.train import train
@@ -127,7 +128,8 @@ def run(params: ArModel, sizes: Sizes, compute: Compute) -> dict[str, Any]:
         else:
             model = train_control(params, alone.prefixes[: planted.members], compute, derive_seed(SEED, "control"))
         with tempfile.TemporaryDirectory() as folder:
-            loading.save(model, Path(folder) / "adapter", params.backbone)  # what travels is what is attacked
+            # What travels is what is attacked.
+            save(model, Reading.of(params, planted.codebook), Path(folder) / "adapter")
             holder = Attacker(params, planted, compute, Path(folder) / "adapter")
         losses = {kind: own - hardness[kind] for kind, own in holder.losses().items()}
         found[name] = attack(holder, sizes.others, losses)

@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Template
 from typing import Any, NamedTuple
 
 from abstractor.base.errors import UserError
@@ -27,7 +28,8 @@ class DepsError(UserError):
 class Stage(NamedTuple):
     """What of a stage in dvc.yaml says which code it runs."""
 
-    script: Path
+    script: str
+    """Its path, with variables of the stage."""
     variables: dict[str, str]
     """The stage's own `vars`, which paths of dependencies may name."""
     listed: list[str]
@@ -42,13 +44,13 @@ def stages(pipeline: Path = PIPELINE) -> dict[str, Stage]:
         body = entry.get("do", entry)
         variables = {key: str(value) for group in entry.get("vars", []) for key, value in group.items()}
         listed = [path for path in body["deps"] if path.startswith((f"{SRC}/", f"{STAGES}/"))]
-        found[name] = Stage(Path(body["cmd"].split()[1]), variables, listed)
+        found[name] = Stage(body["cmd"].split()[1], variables, listed)
     return found
 
 
 def needed(stage: Stage) -> list[str]:
     """The dependencies on code that a stage should have: its script, then folders and modules, sorted."""
-    return [stage.script.as_posix(), *(_templated(path, stage) for path in covered(imported(stage)))]
+    return [stage.script, *sorted(_templated(path, stage) for path in covered(imported(stage)))]
 
 
 def imported(stage: Stage) -> set[Path]:
@@ -58,7 +60,7 @@ def imported(stage: Stage) -> set[Path]:
     `import_module(f"abstractor.predicting.{kind}")`.
     """
     used: set[Path] = set()
-    waiting = [stage.script]
+    waiting = [Path(Template(stage.script).substitute(stage.variables))]
     while waiting:
         tree = ast.parse(waiting.pop().read_text(encoding="utf-8"))
         for path in _paths(_names(tree, stage.variables)):

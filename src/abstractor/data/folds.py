@@ -109,6 +109,17 @@ def read(path: Path) -> pd.Series:
         raise FoldsError(f"{path} holds no folds; make it again with `dvc repro`") from None
 
 
+def outside(folds: pd.Series, fold: int) -> pd.Index:
+    """The uids of the cases outside a fold.
+
+    Raises:
+        FoldsError: no case is in the fold.
+    """
+    if not (folds == fold).any():
+        raise FoldsError(f"params.yaml: correcting: no case is in fold {fold}; list folds of `folds` only")
+    return folds.index[folds != fold]
+
+
 def _check_size(wanted: int, found: int) -> None:
     if wanted > found:
         raise FoldsError(f"params.yaml asks for {wanted} cases, the corpus has {found}; ask for fewer, or null for all")

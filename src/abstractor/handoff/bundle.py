@@ -13,11 +13,10 @@ from abstractor.base.errors import UserError
 
 if TYPE_CHECKING:
     from abstractor.base.members import Members
-    from abstractor.base.params import Params
     from abstractor.data.cases.codebook import Codebook
     from abstractor.machine.compute import Compute
-    from abstractor.predicting.predictor import Driver
-    from abstractor.training.ar.settings import ArModel
+    from abstractor.models.ar.reading import Reading
+    from abstractor.predicting.predictor import Predictor
 
 MANIFEST = Path("manifest.json")
 """Path of every other file of a bundle -> its sha256."""
@@ -109,12 +108,12 @@ def predict() -> None:
         write_cases(work / "new_cases.parquet", book, found)
         cases = PreparedCases(work / "new_cases.parquet", book)
 
-        def write(scorer: "Driver", name: str, fold: int) -> None:
+        def write(scorer: "Predictor", name: str, fold: int) -> None:
             parts = cases.parts(infer.chunk_cases)
             tables = scorer.predict(parts, len(cases), f"{name}/{fold}", done / name / str(fold))
             predictions.write_parts(work / "new" / name / f"{fold}.parquet", book, tables)
 
-        _score(params, crew, book, compute, infer.batch_tokens, write)
+        _score(crew, book, compute, infer.batch_tokens, write)
         gathering.new_cases(work / "infer_t4.parquet", work / "new", crew, book)
         new = gathering.read(work / "infer_t4.parquet", crew, book)
         decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
@@ -124,39 +123,38 @@ def predict() -> None:
 
 
 def _score(
-    params: "Params",
     crew: "Members",
     book: "Codebook",
     compute: "Compute",
     batch_tokens: int,
-    write: "Callable[[Driver, str, int], None]",
+    write: "Callable[[Predictor, str, int], None]",
 ) -> None:
     """Hand each model-fold to `write`, one at a time; a backbone is loaded once and its adapters take turns on it."""
     from abstractor.models.ar import loading
-    from abstractor.predicting.ar import driver_of, load_base
-    from abstractor.predicting.sc import driver
-    from abstractor.training.ar.settings import ArModel
+    from abstractor.models.ar.reading import read
+    from abstractor.predicting.ar import load_base, predictor_of
+    from abstractor.predicting.sc import predictor
 
     for name in crew.sc:
         for fold in crew.folds:
-            write(driver(book, Path("models") / name / str(fold), compute, batch_tokens), name, fold)
+            write(predictor(book, Path("models") / name / str(fold), compute, batch_tokens), name, fold)
             _free()
-    models = {name: params.get(f"models.{name}", ArModel) for name in crew.ar}
-    for loaded_as in dict.fromkeys(_loaded_as(model) for model in models.values()):
-        alike = [name for name in crew.ar if _loaded_as(models[name]) == loaded_as]
-        base = load_base(models[alike[0]], compute)
-        for name in alike:
-            for fold in crew.folds:
-                model = loading.load(Path("models") / name / str(fold), base)
-                write(driver_of(model, models[name], book, compute, batch_tokens), name, fold)
-                base = model.unload()
+    folders = {(name, fold): Path("models") / name / str(fold) for name in crew.ar for fold in crew.folds}
+    readings = {place: read(folder, book) for place, folder in folders.items()}
+    for loaded_as in dict.fromkeys(map(_loaded_as, readings.values())):
+        alike = [place for place, reading in readings.items() if _loaded_as(reading) == loaded_as]
+        base = load_base(readings[alike[0]], compute)
+        for place in alike:
+            model = loading.load(folders[place], base)
+            write(predictor_of(model, readings[place], book, compute, batch_tokens), *place)
+            base = model.unload()
         del base, model
         _free()
 
 
-def _loaded_as(model: "ArModel") -> tuple[str, str, str]:
+def _loaded_as(reading: "Reading") -> tuple[str, str, str]:
     """What tells the loaded backbones of two models apart."""
-    return model.backbone, model.attention, model.quantize
+    return reading.backbone, reading.attention, reading.quantize
 
 
 def _free() -> None:

@@ -13,7 +13,6 @@ from abstractor.machine.compute import Compute
 from abstractor.models.ar.packing import Batch, pack, separate
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.rows.batching import alignment, by_budget
-from abstractor.training.ar.settings import ArModel
 
 
 def tokenise(
@@ -103,10 +102,10 @@ class Batcher:
         self.rows_a_case = 1 if packed else len(lengths)
 
     @classmethod
-    def of(cls, params: ArModel, prompts: Prompts, tokenizer: Any, budget: int, compute: Compute) -> "Batcher":
+    def of(cls, layout: str, prompts: Prompts, tokenizer: Any, budget: int, compute: Compute) -> "Batcher":
         """The layout of a model."""
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-        return cls(prompts, params.layout == "packed", pad or 0, budget, alignment(compute.device.type))
+        return cls(prompts, layout == "packed", pad or 0, budget, alignment(compute.device.type))
 
     def lengths(self, prefixes: Sequence[Sequence[int]]) -> list[int]:
         """Tokens of each case's longest row."""

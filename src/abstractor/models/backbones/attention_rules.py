@@ -11,11 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from abstractor.base.errors import UserError
-
-
-class ArchitectureError(UserError):
-    """What is asked for is known to compute something wrong on this architecture."""
+from abstractor.base.messages import backbones as messages
 
 
 class Attention(NamedTuple):
@@ -89,12 +85,12 @@ def choose_attention(config: Any, asked: str, dtype: torch.dtype) -> Attention:
     """
     known, kind, half = rule(config), config.model_type, dtype == torch.float16
     if half and known.float16:
-        raise ArchitectureError(f"float16 is wrong for {kind}: {known.float16}; set dtype to bfloat16 or float32")
+        raise messages.float16_is_wrong(kind, known.float16)
     wrong = {**known.refused, **(known.refused_in_float16 if half else {})}
     if asked in wrong:
         other = "eager" if asked == "sdpa" else "sdpa"
         where = " in float16" if asked in known.refused_in_float16 else ""
-        raise ArchitectureError(f"attention: {asked} {wrong[asked]} for {kind}{where}; set it to auto or {other}")
+        raise messages.attention_is_wrong(asked, wrong[asked], kind, where, other)
     if asked != "auto":
         return Attention(asked, "asked for")
     if half and known.refused_in_float16:

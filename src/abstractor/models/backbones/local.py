@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from abstractor.base.errors import RunError
 from abstractor.base.files import write_json
+from abstractor.base.messages import backbones as messages
 from abstractor.runs.integrity import check_safe, verify
 
 BACKBONES = Path("models/backbones")
@@ -19,7 +19,7 @@ def backbone_folder(name: str) -> Path:
     """
     folder = BACKBONES / name
     if not (folder / "config.json").is_file():
-        raise RunError(f"{folder} is missing; make it with `dvc repro fetch_backbone@{name}` or `dvc pull {folder}`")
+        raise messages.not_fetched(folder)
     check_safe(folder)
     return folder
 
@@ -39,11 +39,9 @@ def check_backbone(pin: Path, name: str | None = None) -> None:
         expected = json.loads(pin.read_text(encoding="utf-8"))
         named, _ = expected["name"], expected["files"].items()
     except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
-        raise RunError(
-            f"{pin} is missing or damaged; put it back: `dvc checkout --force {pin}`, or `dvc pull {pin}`"
-        ) from None
+        raise messages.no_pin(pin) from None
     if name is not None and named != name:
-        raise RunError(f"{pin} pins another backbone than {name}; `dvc repro` makes it anew, and what depends on it")
+        raise messages.another_backbone(pin, name)
     verify(backbone_folder(named), expected)
 
 

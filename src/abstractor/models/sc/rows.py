@@ -1,4 +1,4 @@
-"""From cases to rows of tokens: SC1 and SC3 read both narratives in one row, SC2 each in a row of its own."""
+"""From cases to rows of tokens."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -12,8 +12,18 @@ from abstractor.data.cases.codebook import Codebook
 from abstractor.models.rows.batching import by_budget
 from abstractor.models.rows.truncation import cut_middle, fair_shares
 
-FORMS = ("concatenated", "apart", "masked")
-"""SC1, SC2 and SC3."""
+Groups = Callable[[list[int], bool], list[list[int]]]
+"""Numbers of a case's narratives, and whether they are swapped -> those of each row."""
+
+
+def together(present: list[int], swapped: bool) -> list[list[int]]:
+    """All narratives in one row."""
+    return [present[::-1] if swapped else present]
+
+
+def each_apart(present: list[int], swapped: bool) -> list[list[int]]:
+    """Each narrative in a row of its own; their order tells nothing."""
+    return [[number] for number in present]
 
 
 class Special(NamedTuple):
@@ -32,11 +42,16 @@ class RowBuilder:
     """Builds the rows of a case from the tokens of its narratives."""
 
     def __init__(
-        self, tokenizer: Any, codebook: Codebook, form: str, max_tokens: int, prompt: Sequence[int] = ()
+        self, tokenizer: Any, codebook: Codebook, max_tokens: int, groups: Groups, prompt: Sequence[int] = ()
     ) -> None:
-        """Take the special tokens of `tokenizer` and the narratives of `codebook`; rows get `max_tokens` at most.
+        """Fix the form of the rows.
 
-        `prompt` stands after the narratives of every row and is never cut.
+        Args:
+            tokenizer: gives the special tokens.
+            codebook: gives the narratives.
+            max_tokens: of a row at most.
+            groups: which narratives share a row.
+            prompt: stands after the narratives of every row and is never cut.
         """
         first = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
         last = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
@@ -46,10 +61,10 @@ class RowBuilder:
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else last
         self.special = Special([] if first is None else [first], [] if last is None else [last], headings, pad or 0)
         self.closing = [*prompt, *self.special.end] if prompt else []
-        self.form, self.max_tokens = form, max_tokens
+        self.groups, self.max_tokens = groups, max_tokens
 
     def rows(self, narratives: Sequence[Sequence[int]], swapped: bool = False) -> list[list[int]]:
-        """The rows of one case: one for SC1 and SC3, one for each narrative that is not empty for SC2.
+        """The rows of one case.
 
         Args:
             narratives: tokens of each narrative, in the codebook's order.
@@ -57,8 +72,7 @@ class RowBuilder:
         """
         # Control characters alone make no token; a case needs a row all the same.
         present = [number for number, tokens in enumerate(narratives) if tokens] or [0]
-        groups = [[n] for n in present] if self.form == "apart" else [present[::-1] if swapped else present]
-        return [self._row(narratives, group) for group in groups]
+        return [self._row(narratives, group) for group in self.groups(present, swapped)]
 
     def fixed(self, group: Sequence[int]) -> int:
         """Tokens that a row of these narratives has beside theirs."""

@@ -98,6 +98,39 @@ def score_table(
     )
 
 
+def of_system(
+    codebook: Codebook, table: pd.DataFrame, labels: pd.DataFrame, seed: int, smallest: int
+) -> dict[str, Any]:
+    """The metrics of one system's out-of-fold predictions, as released; arguments as in `crossfit.report`."""
+    scored = crossfit.report(codebook, table, labels, seed)
+    return small_counts.scores(codebook, labels.loc[table.index], scored, smallest)
+
+
+def by_fold(
+    codebook: Codebook,
+    tables: Mapping[str, pd.DataFrame],
+    labels: pd.DataFrame,
+    folds: pd.Series,
+    seed: int,
+    smallest: int,
+) -> dict[str, dict[str, Any]]:
+    """Model -> fold -> the metrics of its predictions of that fold's held-out cases; see `of_system`.
+
+    Args:
+        codebook: gives the variables.
+        tables: model -> out-of-fold predictions table.
+        labels: int16 codes, -1 where not coded.
+        folds: uid -> fold.
+        seed: the global one.
+        smallest: the smallest count to tell.
+    """
+    held = {str(fold): uids.index for fold, uids in folds.groupby(folds)}
+    return {
+        name: {fold: of_system(codebook, table.loc[uids], labels, seed, smallest) for fold, uids in held.items()}
+        for name, table in tables.items()
+    }
+
+
 def lines(table: Mapping[str, Any]) -> str:
     """The score table for the terminal, best system first."""
     found = [f"{'system':<16} mean F1   against the baseline (95 %)"]

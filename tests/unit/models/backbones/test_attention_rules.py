@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from abstractor.models.backbones.attention_rules import RULES, ArchitectureError, choose_attention, rule
+from abstractor.base.messages.backbones import ArchitectureError
+from abstractor.models.backbones.attention_rules import RULES, choose_attention, rule
 
 
 def config(kind: str, **changes: Any) -> Any:

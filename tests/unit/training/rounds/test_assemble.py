@@ -127,7 +127,7 @@ class Project:
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Runs a stage's script in the project, with members that remember words in place of networks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("abstractor.predicting.sc.driver", Memory)
+    monkeypatch.setattr("abstractor.predicting.sc.predictor", Memory)
     monkeypatch.setattr("abstractor.models.backbones.local.check_backbone", lambda *_: None)  # a memory has none
     monkeypatch.setattr(runs, "prepare_machine", lambda _: Compute(torch.device("cpu"), torch.float32, "a test"))
 
