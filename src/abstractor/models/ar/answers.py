@@ -195,5 +195,5 @@ def _layer_kinds(config: Any, window: int | None) -> set[str]:
     """Kinds of attention in the layers; refuses layers that carry a state from one question into the next."""
     kinds = set(getattr(config, "layer_types", None) or ["full_attention" if window is None else "sliding_attention"])
     if kinds - {"full_attention", "sliding_attention"}:
-        raise messages.layers_that_no_mask_parts(config.model_type, kinds - {"full_attention", "sliding_attention"})
+        raise messages.layers_that_no_mask_parts(config.model_type, kinds)
     return kinds

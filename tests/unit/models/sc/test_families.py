@@ -195,12 +195,14 @@ def test_each_layer_learns_slower_than_the_one_above(
 
 @pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_the_lowest_layers_are_frozen(project: Path, settings: dict[str, Any], kind: str, adapted: bool) -> None:
+def test_the_lowest_layers_are_frozen(
+    project: Path, settings: dict[str, Any], kind: str, adapted: bool, codebook: Codebook
+) -> None:
     write(kind)
     adapter = lora(kind) if adapted else None
 
     def trained(frozen: int | None) -> set[str]:
-        model = learner(of(settings, kind, frozen_layers=frozen, lora=adapter), 5, torch.float32)
+        model = learner(of(settings, kind, frozen_layers=frozen, lora=adapter), "concatenated", codebook, torch.float32)
         return {name for name, weight in model.named_parameters() if weight.requires_grad}
 
     every = trained(None)
@@ -210,16 +212,18 @@ def test_the_lowest_layers_are_frozen(project: Path, settings: dict[str, Any], k
         trained(3)
 
 
-def test_a_backbone_of_one_shared_layer_trains_but_has_no_depth(project: Path, settings: dict[str, Any]) -> None:
+def test_a_backbone_of_one_shared_layer_trains_but_has_no_depth(
+    project: Path, settings: dict[str, Any], codebook: Codebook
+) -> None:
     folder = Path("models/backbones/albert")
     AutoModel.from_config(AutoConfig.for_model("albert", **SHAPE, embedding_size=8)).save_pretrained(folder)
     params = of(settings, "albert")
-    model = learner(params, 5, torch.float32)
+    model = learner(params, "concatenated", codebook, torch.float32)
     assert optimiser_groups(model, params)
     with pytest.raises(RunError, match="albert has no list of its 2 layers"):
         optimiser_groups(model, of(settings, "albert", layer_decay=0.9))
     with pytest.raises(RunError, match="frozen_layers: null"):
-        learner(of(settings, "albert", frozen_layers=0), 5, torch.float32)
+        learner(of(settings, "albert", frozen_layers=0), "concatenated", codebook, torch.float32)
 
 
 DROPOUTS = {
@@ -324,7 +328,7 @@ def test_relative_positions_have_no_limit(project: Path, settings: dict[str, Any
     one = torch.zeros(1, dtype=torch.long)
     assert model(input_ids=ids, attention_mask=torch.ones_like(ids), case=one, slot=one).isfinite().all()
     with pytest.raises(RunError, match="biased reads 64 tokens at most, found 65"):
-        write_biased(settings)
+        write_biased(settings, codebook)
 
 
 def write_biased(settings: dict[str, Any], codebook: Codebook) -> None:
