@@ -97,11 +97,11 @@ deps: setup ## write into dvc.yaml which code each stage depends on
 pin-backbones: setup ## look up the hub revisions that a file leaves open, online (PARAMS=file)
 	@python tools/pin_backbones.py $(if $(PARAMS),--params $(PARAMS))
 
-bench: setup ## measure every speed claim on this machine -> docs/benchmarks.md (QUICK=1: does it run?)
+bench: setup ## measure every speed claim on this machine -> docs/evidence/benchmarks.md (QUICK=1: does it run?)
 	dvc repro fetch_backbone
 	python benchmarks/all.py $(if $(QUICK),--quick)
 
-ablate: setup ## each ingredient with and without, two to three hours -> docs/ablation.md (FROM=osha folder, ROWS=a,b)
+ablate: setup ## each ingredient with and without, three hours -> docs/evidence/ablation.md (FROM=osha folder, ROWS=a,b)
 	@$(if $(FROM),,echo "usage: make ablate FROM=folder" >&2; exit 2)
 	$(owner_only) python benchmarks/ablate.py --from "$(FROM)" $(if $(ROWS),--rows $(ROWS))
 
@@ -114,10 +114,10 @@ t4-bundle: setup ## one archive that predicts without network, git or DVC -> bui
 lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
 	python tools/lock.py
 
-supply-chain: $(audit_tools) ## licences and bills of materials of the locks -> docs/licences.md, requirements/*.cdx.json
+supply-chain: $(audit_tools) ## licences, bills of materials -> docs/evidence/licences.md, requirements/*.cdx.json
 	python tools/supply_chain.py
 
-audit: $(audit_tools) ## known vulnerabilities of the locks, online -> docs/audit.md (OSV_URL=a mirror's query address)
+audit: $(audit_tools) ## known vulnerabilities, online -> docs/evidence/audit.md (OSV_URL=a mirror's query address)
 	python tools/audit.py $(if $(OSV_URL),--osv-url "$(OSV_URL)")
 
 clean: ## remove the environment and the tools' caches, no data and no model

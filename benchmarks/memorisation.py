@@ -6,7 +6,7 @@ adapter of the same shape and with as many passes over the same cases, learns to
 attacker who knows all of a case but its code tries to find it, and one who has a case tries to tell whether it was
 among those learned from. Unless the control gives its codes away, the measure sees nothing, and nothing is written.
 
-Writes benchmarks/results/memorisation.json and the table in docs/confidentiality.md.
+Writes benchmarks/results/memorisation.json and the table in docs/evidence/confidentiality.md.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from abstractor.training.lessons.examples import Examples
 from abstractor.training.lessons.targets import of_labels
 
 MODEL, SEED = "ar_smollm2", 20
-RESULTS, PAGE = measure.ROOT / "benchmarks/results/memorisation.json", measure.ROOT / "docs/confidentiality.md"
+RESULTS, PAGE = measure.ROOT / "benchmarks/results/memorisation.json", measure.ROOT / "docs/evidence/confidentiality.md"
 BEFORE, AFTER = "<!-- table of benchmarks/memorisation.py -->\n", "<!-- end of table -->\n"
 BASE, ANSWERS, REPORTS = "none", "answers, as the project trains", "reports, the control"
 SEEN = 4.0
@@ -135,7 +135,7 @@ def run(params: ArModel, sizes: Sizes, compute: Compute) -> dict[str, Any]:
 
 
 def table(content: dict[str, Any]) -> str:
-    """The lines of docs/confidentiality.md."""
+    """The lines of docs/evidence/confidentiality.md."""
     times = list(content["adapters"][BASE]["codes"])
     lines = [
         f"`python benchmarks/memorisation.py`, {content['machine']}; {content['backbone']}, {content['members']}",
