@@ -103,8 +103,8 @@ def attack(attacker: Attacker, others: int, losses: dict[str, Losses]) -> dict[s
     codes = pd.DataFrame(found, columns=["times", "exposure", "extracted"]).groupby("times")
     sums = codes.agg(codes=("exposure", "size"), exposure=("exposure", "mean"), extracted=("extracted", "sum"))
     members = attacker.planted.members
-    told = {name: membership(each[:members], each[members:], RESAMPLES, SEED) for name, each in losses.items()}
-    return {"codes": {str(times): row for times, row in sums.to_dict("index").items()}, "membership": told}
+    found = {name: membership(each[:members], each[members:], RESAMPLES, SEED) for name, each in losses.items()}
+    return {"codes": {str(times): row for times, row in sums.to_dict("index").items()}, "membership": found}
 
 
 def run(params: ArModel, sizes: Sizes, compute: Compute) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def table(content: dict[str, Any]) -> str:
         "",
         "| adapter learned | "
         + " | ".join(f"exposure, code in {n} cases (extracted)" for n in times)
-        + " | told by the loss of the answers, AUC | of the reports, AUC |",
+        + " | membership by the loss of the answers, AUC | of the reports, AUC |",
         "|---|" + "---|" * (len(times) + 2),
     ]
     for name, each in content["adapters"].items():
