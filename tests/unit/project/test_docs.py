@@ -127,3 +127,14 @@ def test_the_site_asks_no_other_host_for_anything(tmp_path: Path) -> None:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="(?:\w+:)?//', text), path
         assert not re.search(r"url\([\"']?(?:https?:)?//|@import", text), path
+
+
+@pytest.mark.parametrize("path", READ, ids=name)
+def test_what_a_page_names_in_the_tree_is_there(path: Path) -> None:
+    named = re.findall(r"`([^`\n]+)`", path.read_text(encoding="utf-8"))
+    files = {
+        file for text in named for file in re.findall(r"^((?:src|stages|tools|tests|recipes|docs)/[\w./-]+)", text)
+    }
+    assert [file for file in sorted(files) if not (ROOT / file).exists()] == []
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {target for text in named for target in re.findall(r"^make ([a-z0-9-]+)", text)} <= targets
