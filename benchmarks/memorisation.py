@@ -103,8 +103,8 @@ def attack(attacker: Attacker, others: int, losses: dict[str, Losses]) -> dict[s
     codes = pd.DataFrame(found, columns=["times", "exposure", "extracted"]).groupby("times")
     sums = codes.agg(codes=("exposure", "size"), exposure=("exposure", "mean"), extracted=("extracted", "sum"))
     members = attacker.planted.members
-    found = {name: membership(each[:members], each[members:], RESAMPLES, SEED) for name, each in losses.items()}
-    return {"codes": {str(times): row for times, row in sums.to_dict("index").items()}, "membership": found}
+    guessed = {name: membership(each[:members], each[members:], RESAMPLES, SEED) for name, each in losses.items()}
+    return {"codes": {str(times): row for times, row in sums.to_dict("index").items()}, "membership": guessed}
 
 
 def run(params: ArModel, sizes: Sizes, compute: Compute) -> dict[str, Any]:
