@@ -18,8 +18,9 @@ export TOKENIZERS_PARALLELISM := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 installed := .venv/.installed-$(LOCK)
-# The audit's tools, apart from what they audit.
+# The tools of the audit and of the documentation, apart from the packages that the project runs on.
 audit_tools := .venv/audit/.installed
+docs_tools := .venv/docs/.installed
 # One process leaves a core idle; a file's tests share what was costly to make, and the long files come first.
 two_processes := -n 2 --dist loadfile --no-loadscope-reorder
 # Case text passes through what these commands write: readable by its owner only.
@@ -28,7 +29,7 @@ owner_only := umask 077 &&
 no_torsos := find data models -type f -name '.*.tmp' -delete
 
 .PHONY: help setup repro mend test test-slow quick corpus new-cases remote check-remote push pull predict hand-back blend \
-  recipe deps pin-backbones bench ablate t4-plan t4-bundle lock supply-chain audit clean
+  recipe deps pin-backbones bench ablate t4-plan t4-bundle docs lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,11 +98,11 @@ deps: setup ## write into dvc.yaml which code each stage depends on
 pin-backbones: setup ## look up the hub revisions that a file leaves open, online (PARAMS=file)
 	@python tools/pin_backbones.py $(if $(PARAMS),--params $(PARAMS))
 
-bench: setup ## measure every speed claim on this machine -> docs/benchmarks.md (QUICK=1: does it run?)
+bench: setup ## measure every speed claim on this machine -> docs/evidence/benchmarks.md (QUICK=1: does it run?)
 	dvc repro fetch_backbone
 	python benchmarks/all.py $(if $(QUICK),--quick)
 
-ablate: setup ## each ingredient with and without, two to three hours -> docs/ablation.md (FROM=osha folder, ROWS=a,b)
+ablate: setup ## each ingredient with and without, 2 to 3 hours -> docs/evidence/ablation.md (FROM=osha folder, ROWS=a,b)
 	@$(if $(FROM),,echo "usage: make ablate FROM=folder" >&2; exit 2)
 	$(owner_only) python benchmarks/ablate.py --from "$(FROM)" $(if $(ROWS),--rows $(ROWS))
 
@@ -111,17 +112,21 @@ t4-plan: setup ## projected seconds and memory on a T4 of what params.yaml train
 t4-bundle: setup ## one archive that predicts without network, git or DVC -> build/t4-bundle.tar
 	$(owner_only) python tools/t4_bundle.py
 
+docs: $(docs_tools) ## the documentation as a site that asks no other host for anything -> build/docs/index.html
+	.venv/docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo "build/docs/index.html: written"
+
 lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
 	python tools/lock.py
 
-supply-chain: $(audit_tools) ## licences and bills of materials of the locks -> docs/licences.md, requirements/*.cdx.json
+supply-chain: $(audit_tools) ## licences, bills of materials -> docs/evidence/licences.md, requirements/*.cdx.json
 	python tools/supply_chain.py
 
-audit: $(audit_tools) ## known vulnerabilities of the locks, online -> docs/audit.md (OSV_URL=a mirror's query address)
+audit: $(audit_tools) ## known vulnerabilities, online -> docs/evidence/audit.md (OSV_URL=a mirror's query address)
 	python tools/audit.py $(if $(OSV_URL),--osv-url "$(OSV_URL)")
 
 clean: ## remove the environment and the tools' caches, no data and no model
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .scratch src/*.egg-info
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .scratch build/docs build/doctrees src/*.egg-info
 	find src stages tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
@@ -132,9 +137,9 @@ $(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
 	  echo "no commit hook installed; make test looks for case data in git too" >&2
 	touch $@
 
-$(audit_tools): requirements/audit.txt | setup
-	.venv/bin/python -m venv --clear .venv/audit
-	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+$(audit_tools) $(docs_tools): .venv/%/.installed: requirements/%.txt | setup
+	.venv/bin/python -m venv --clear .venv/$*
+	.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 .venv/bin/python:

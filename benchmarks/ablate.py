@@ -2,7 +2,7 @@
 
 Runs every row of benchmarks/ablation.yaml through `dvc exp run` in a clone under .scratch/, so that the working tree
 stays as it is and what is not committed does not count. A row that is finished is not run again, and DVC's run cache
-keeps the finished stages of one that was stopped. Writes docs/ablation.md.
+keeps the finished stages of one that was stopped. Writes docs/evidence/ablation.md.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from abstractor.data.cases.prepared import read_prepared_labels
 
 PLAN, RECIPE = ROOT / "benchmarks/ablation.yaml", "ablation"
 SCRATCH = ROOT / ".scratch/ablation"
-RESULTS, PAGE = ROOT / "benchmarks/results/ablation.json", ROOT / "docs/ablation.md"
+RESULTS, PAGE = ROOT / "benchmarks/results/ablation.json", ROOT / "docs/evidence/ablation.md"
 
 
 class AblationError(UserError):

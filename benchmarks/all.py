@@ -1,7 +1,7 @@
-"""Run every benchmark and write docs/benchmarks.md: python benchmarks/all.py [--quick] [--only NAME ..] [--table].
+"""Run every benchmark: python benchmarks/all.py [--quick] [--only NAME ..] [--table].
 
 Each runs as a command of its own, one after the other; its last line is kept in benchmarks/results, so that one of
-them can be run again alone. A quick run shows that they work and writes nothing.
+them can be run again alone. Writes docs/evidence/benchmarks.md. A quick run shows that they work and writes nothing.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-RESULTS, REMARKS, PAGE = ROOT / "benchmarks/results", ROOT / "benchmarks/remarks.yaml", ROOT / "docs/benchmarks.md"
+RESULTS, REMARKS = ROOT / "benchmarks/results", ROOT / "benchmarks/remarks.yaml"
+PAGE = ROOT / "docs/evidence/benchmarks.md"
 TITLES = {
     "ar_scoring": "Scoring by a language model",
     "ar_training": "A LoRA training step",

@@ -1,8 +1,8 @@
-"""Write requirements/cpu.txt, gpu.txt and audit.txt from pyproject.toml: `make lock`.
+"""Write requirements/cpu.txt, gpu.txt, audit.txt and docs.txt from pyproject.toml: `make lock`.
 
 pip resolves once, with the extras `gpu` and `dev` and the CUDA build of torch; what the `gpu` extra and CUDA
 bring is left out of cpu.txt. So whatever both locks name, they name at one version. The tools of the
-`audit` extra live in an environment of their own, hence in a lock of their own.
+extras `audit` and `docs` live in environments of their own, hence in locks of their own.
 """
 
 import json
@@ -26,13 +26,15 @@ GPU = HEADER.format(
     what="with `gpu` and `dev`",
     cuda="The CUDA packages and triton are those that torch pins; unsloth alone would take a newer triton.",
 )
-AUDIT = """\
-# Written by `make lock` from pyproject.toml (Python 3.11, Linux): the tools of `make supply-chain` and `make audit`.
+TOOLS = """\
+# Written by `make lock` from pyproject.toml (Python 3.11, Linux): the tools of {what}.
 """
+AUDIT = TOOLS.format(what="`make supply-chain` and `make audit`")
+DOCS = TOOLS.format(what="`make docs`")
 
 
 def main() -> None:
-    """Resolve and write the three files."""
+    """Resolve and write the four files."""
     content = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
     extras = content["project"]["optional-dependencies"]
     base = [*content["project"]["dependencies"], *content["build-system"]["requires"], *extras["dev"]]
@@ -40,6 +42,7 @@ def main() -> None:
     write("cpu", CPU, {name: found[name] for name in closure(base, found)})
     write("gpu", GPU, found)
     write("audit", AUDIT, resolve(extras["audit"]))
+    write("docs", DOCS, resolve(extras["docs"]))
 
 
 def write(lock: str, header: str, found: dict[str, dict[str, Any]]) -> None:

@@ -95,10 +95,11 @@ def test_students_depend_on_the_members_of_the_round_before(project: Path, name:
 
 
 @pytest.mark.parametrize("name", ["the demo", *recipe.names()])
-def test_the_readme_counts_the_stages_of_each_recipe(project: Path, name: str) -> None:
+def test_the_docs_count_the_stages_of_each_recipe(project: Path, name: str) -> None:
     if name != "the demo":
         recipe.apply(name, project / "params.yaml")
-    (counted,) = re.findall(rf"^\| `?{name}`? \|.*\| (\d+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    text = (ROOT / "docs/understand/recipes.md").read_text(encoding="utf-8")
+    (counted,) = re.findall(rf"^\| `?{name}`? \|.*\| (\d+) \|$", text, re.MULTILINE)
     assert int(counted) == len(graph_of(project))
 
 
