@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import handoff as messages
 
 if TYPE_CHECKING:
     from abstractor.base.members import Members
@@ -30,10 +30,6 @@ _WORK = Path("data/.work")
 """Checked cases and what each model says of them, while they are needed."""
 
 
-class BundleError(UserError):
-    """A bundle is damaged, or a package that it needs is not installed."""
-
-
 def main() -> None:
     """Write submission.csv in the working directory, which is the bundle's folder.
 
@@ -44,9 +40,7 @@ def main() -> None:
         verify(Path())
         predict()
     except ModuleNotFoundError as error:
-        raise BundleError(
-            f"expected the package {error.name}, found none; install what requirements/cpu.txt (or gpu.txt) lists"
-        ) from None
+        raise messages.no_package(error.name) from None
 
 
 def verify(folder: Path) -> None:
@@ -63,16 +57,16 @@ def verify(folder: Path) -> None:
     try:
         listed = TypeAdapter(dict[str, str]).validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError):
-        raise BundleError(f"{MANIFEST} is missing or damaged; unpack the bundle again") from None
+        raise messages.no_manifest(MANIFEST) from None
     for name, expected in listed.items():
         if not (folder / name).is_file():
-            raise BundleError(f"{name} is missing; unpack the bundle again")
+            raise messages.missing(name)
         if sha256(folder / name) != expected:
-            raise BundleError(f"{name} is not what the bundle held (truncated or changed); unpack the bundle again")
+            raise messages.changed(name)
     for path in sorted(path for name in _CLOSED for path in (folder / name).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in listed:
-            raise BundleError(f"{name} is not of this bundle; remove it, or unpack the bundle in an empty folder")
+            raise messages.added(name)
 
 
 def predict() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import writing as messages
 from abstractor.writing.checks import BROKEN
 from abstractor.writing.prompts import Style
 
@@ -12,10 +12,6 @@ DATE = datetime(2025, 1, 1)
 """Written by templates that write today's date; fixed, or texts would change from day to day."""
 
 _ASKED, _ANSWERED = "REQUESTSTANDSHERE", "ANSWERSTANDSHERE"
-
-
-class WritingError(UserError):
-    """A model cannot write as params.yaml asks."""
 
 
 class Written(NamedTuple):
@@ -95,14 +91,11 @@ class Codec:
     def _frame(self) -> tuple[list[int], list[int], list[int]]:
         """Ids before and after a request, and the special token, if there is one, that ends an answer."""
         if not self._tokenizer.chat_template:
-            raise WritingError("style: template, but the backbone has no chat template; set the style to examples")
+            raise messages.no_template()
         asked = {"role": "user", "content": _ASKED}
         parts = self._render([asked], opened=True).split(_ASKED)
         if len(parts) != 2:
-            raise WritingError(
-                f"the chat template writes a request {len(parts) - 1} times, expected once; set "
-                "the style to examples or choose another backbone"
-            )
+            raise messages.moved_request(len(parts) - 1)
         answered = self._render([asked, {"role": "assistant", "content": _ANSWERED}], opened=False)
         after = self._ids(answered.rpartition(_ANSWERED)[2], plain=False)
         head, tail = (self._ids(part, plain=False) for part in parts)
@@ -124,4 +117,4 @@ class Codec:
         for token in sorted(self._specials):
             text = self._tokenizer.convert_ids_to_tokens(token)
             if token in self._ids(f"a{text}b {text} c", plain=True):
-                raise WritingError(f"the tokenizer takes a plain {text!r} for a special token; choose another backbone")
+                raise messages.special_in_plain(text)

@@ -10,11 +10,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from abstractor.base.files import write_json
+from abstractor.base.messages import writing as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.backbones.attention_rules import choose_attention
 from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import Codec, WritingError
+from abstractor.writing.tokens import Codec
 
 
 def load(folder: Path, compute: Compute) -> Any:
@@ -32,9 +33,7 @@ def load(folder: Path, compute: Compute) -> Any:
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention, **options)
     except ValueError as error:
-        raise WritingError(
-            f"{folder} holds no causal language model ({type(error).__name__}); choose another backbone"
-        ) from None
+        raise messages.no_language_model(folder, error) from None
     # A backbone's own defaults (top_k, a penalty for repetitions) would work beside those of params.yaml, unseen.
     model.generation_config = GenerationConfig()
     return model.eval().to(compute.device)
@@ -80,9 +79,7 @@ def generate(
                 try:
                     new = _continued(model, codec, writer, [prompts[place] for place in batch], marker)
                 except torch.OutOfMemoryError:
-                    raise WritingError(
-                        f"{len(batch)} texts at a time do not fit in memory; lower writers.{name}.batch_size"
-                    ) from None
+                    raise messages.too_many_at_a_time(len(batch), name) from None
                 if kept:
                     write_json(kept, new)
             for place, ids in zip(batch, new, strict=True):

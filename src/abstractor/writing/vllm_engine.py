@@ -9,10 +9,11 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
+from abstractor.base.messages import writing as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import Codec, WritingError
+from abstractor.writing.tokens import Codec
 
 
 def is_installed() -> bool:
@@ -47,9 +48,9 @@ def generate(
         WritingError: vLLM is not installed, or there is no GPU.
     """
     if not is_installed():
-        raise WritingError("engine: vllm, but vllm is not installed; install it or set engine to transformers")
+        raise messages.no_vllm()
     if compute.device.type != "cuda":
-        raise WritingError("engine: vllm needs a GPU; set engine to transformers")
+        raise messages.vllm_without_gpu()
     from vllm import LLM, SamplingParams
     from vllm.inputs import TokensPrompt
 

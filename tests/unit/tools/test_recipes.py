@@ -13,9 +13,10 @@ from dvc.repo import Repo
 from support import ROOT
 
 from abstractor.base import members
+from abstractor.base.messages.fetch import BackboneError
 from abstractor.base.params import Params
 from abstractor.machine.compute import Inference, Machine
-from abstractor.models.fetch import Backbone, BackboneError, HubSource, fetch
+from abstractor.models.fetch import Backbone, HubSource, fetch
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.mlm.settings import MlmParams
 from abstractor.training.rounds import synthetic

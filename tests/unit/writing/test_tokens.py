@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from support import strategies
 from tokenizers.processors import TemplateProcessing
 
+from abstractor.base.messages.writing import WritingError
 from abstractor.data.cases.codebook import Codebook
 from abstractor.writing.checks import BROKEN
 from abstractor.writing.prompts import Style, case_prompt, making, paraphrase_prompt, rewriting
-from abstractor.writing.tokens import Codec, WritingError, Written
+from abstractor.writing.tokens import Codec, Written
 
 TURN, END = 2, 0
 

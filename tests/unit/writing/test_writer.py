@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from abstractor.base.errors import RunError
+from abstractor.base.messages.writing import WritingError
 from abstractor.machine.compute import Compute
 from abstractor.models.backbones.local import backbone_folder
 from abstractor.writing import transformers_engine, vllm_engine
 from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import Codec, WritingError, Written
+from abstractor.writing.tokens import Codec, Written
 from abstractor.writing.writer import choose_engine, scribe
 
 CPU = Compute(torch.device("cpu"), torch.float32, "a test")

@@ -13,7 +13,7 @@ from datetime import datetime
 from string import ascii_uppercase
 from typing import Any
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import prompts as messages
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.models.rows.truncation import fair_shares
 
@@ -26,10 +26,6 @@ HOW = "\nAnswer Yes or No, or the letter of an option.\n"
 _SENTINEL = "REPORTSANDQUESTION"
 _LEAST = 16
 """Tokens that every report must be able to keep."""
-
-
-class PromptError(UserError):
-    """A tokenizer, its chat template and the codebook do not fit together."""
 
 
 class Prompts:
@@ -63,9 +59,7 @@ class Prompts:
         self._room = max_tokens - fixed
         if self._room < _LEAST * len(self._intros):
             least = fixed + _LEAST * len(self._intros)
-            raise PromptError(
-                f"max_tokens: expected {least} or more ({fixed} go to all but reports), found {max_tokens}"
-            )
+            raise messages.no_room(least, fixed, max_tokens)
         tail_ids = self._control(tail)
         self._refuse_control_tokens(head + tail)
         self.suffixes = [self._plain(_ask(variable)) + tail_ids for variable in codebook.variables]
@@ -107,7 +101,7 @@ class Prompts:
         for text, token in self._tokenizer.get_added_vocab().items():
             controls = text in frame or token in self._tokenizer.all_special_ids
             if controls and token in self._plain(f"a{text}b {text} c"):
-                raise PromptError(f"the tokenizer takes a plain {text!r} for a control token; choose another backbone")
+                raise messages.control_in_plain(text)
 
     def _answer_tokens(self, variable: Variable, tail: str, tail_ids: list[int]) -> list[int]:
         """Answer ids checked in place: after the tail, where a neighbour could swallow a short answer."""
@@ -115,10 +109,7 @@ class Prompts:
         words = ["No", "Yes"] if variable.kind == "binary" else list(ascii_uppercase[: len(variable.codes)])
         found = [self._control(tail + blank + word) for word in words]
         if any(ids[:-1] != tail_ids for ids in found) or len({ids[-1] for ids in found}) < len(words):
-            raise PromptError(
-                f"variable {variable.name}: expected {words[0]} to {words[-1]} to be distinct single tokens, "
-                f"found lengths {[len(ids) - len(tail_ids) for ids in found]}; choose another backbone"
-            )
+            raise messages.answers_unlike(variable.name, words, [len(ids) - len(tail_ids) for ids in found])
         return [ids[-1] for ids in found]
 
 
@@ -143,14 +134,11 @@ def _frame(tokenizer: Any, system: str) -> tuple[str, str]:
         frames = [_render(tokenizer, system)]
     rendered = [frame for frame in frames if frame is not None]
     if not rendered or (system not in ("template", "none") and system not in rendered[0]):
-        raise PromptError("the chat template takes no system prompt of its own; set system: template or none")
+        raise messages.no_system_prompt()
     # Some templates write a default prompt unless they get an empty one, others frame even an empty one.
     frame = min(rendered, key=len).split(_SENTINEL)
     if len(frame) != 2:
-        found = len(frame) - 1
-        raise PromptError(
-            f"the chat template writes the user's text {found} times, expected once; choose another backbone"
-        )
+        raise messages.moved_text(len(frame) - 1)
     return frame[0], frame[1]
 
 
