@@ -9,16 +9,14 @@ text even where they spell one.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from string import ascii_uppercase
 from typing import Any
 
 from abstractor.base.messages import prompts as messages
 from abstractor.data.cases.codebook import Codebook, Variable
+from abstractor.models import chat
 from abstractor.models.rows.truncation import fair_shares
 
-DATE = datetime(2025, 1, 1)
-"""Written by templates that write today's date; fixed, or a prompt would change from day to day."""
 CUT = " ... "
 """Stands where the middle of a long report was left out."""
 HOW = "\nAnswer Yes or No, or the letter of an option.\n"
@@ -86,15 +84,11 @@ class Prompts:
         return ids[: share - len(self._cut) - back] + self._cut + ids[len(ids) - back :]
 
     def _plain(self, text: str) -> list[int]:
-        """Ids of a text that is not ours to trust: "<|im_end|>" in a report stays seven harmless tokens or so."""
-        return self._encode(text, split_special_tokens=True)
+        """Ids of a text that is not ours to trust."""
+        return chat.encode(self._tokenizer, text, plain=True)
 
     def _control(self, text: str) -> list[int]:
-        return self._encode(text, split_special_tokens=False)
-
-    def _encode(self, text: str, split_special_tokens: bool) -> list[int]:
-        options = {"add_special_tokens": False, "split_special_tokens": split_special_tokens, "verbose": False}
-        return list(self._tokenizer(text, **options)["input_ids"])
+        return chat.encode(self._tokenizer, text, plain=False)
 
     def _refuse_control_tokens(self, frame: str) -> None:
         """Not every tokenizer obeys `split_special_tokens`; a report that closed the user's turn would go unnoticed."""
@@ -143,19 +137,11 @@ def _frame(tokenizer: Any, system: str) -> tuple[str, str]:
 
 
 def _render(tokenizer: Any, system: str | None) -> str | None:
-    """The template around the sentinel, with a fixed date; None where it refuses a system message."""
+    """The template around the sentinel; None where it refuses a system message."""
     from jinja2.exceptions import TemplateError
 
-    messages = [] if system is None else [{"role": "system", "content": system}]
+    messages = [] if system is None else [("system", system)]
     try:
-        return str(
-            tokenizer.apply_chat_template(
-                [*messages, {"role": "user", "content": _SENTINEL}],
-                tokenize=False,
-                add_generation_prompt=True,
-                date_string=DATE.strftime("%d %b %Y"),
-                strftime_now=DATE.strftime,
-            )
-        )
+        return chat.render(tokenizer, [*messages, ("user", _SENTINEL)])
     except TemplateError:
         return None

@@ -30,6 +30,7 @@ from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.backbones.local import backbone_folder
 from abstractor.models.rows.batching import alignment
+from abstractor.models.rows.plain_tokens import plain_tokens
 from abstractor.training.loop.callbacks import Progress
 from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
 from abstractor.training.mlm.settings import MlmParams
@@ -162,10 +163,7 @@ def rows(tokenizer: Any, texts: Iterable[str], max_tokens: int) -> datasets.Data
     room, special = max_tokens - len(before) - len(after), set(tokenizer.all_special_ids)
     made = []
     for text in filter(None, texts):
-        # Special tokens written in a narrative are split into plain ones: a report must not mask its own words.
-        # Tokenizers that list them among their pieces (Unigram) find them all the same, so these are dropped.
-        found = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        tokens = [token for token in found if token not in special or token == tokenizer.unk_token_id]
+        (tokens,) = plain_tokens(tokenizer, [text])
         for part in np.array_split(tokens, max(1, math.ceil(len(tokens) / room))):
             if not special.issuperset(part.tolist()):
                 made.append([*before, *part.tolist(), *after])
