@@ -30,7 +30,7 @@ def main() -> None:
     from abstractor.models.backbones.local import check_backbone
     from abstractor.writing import make, sources
     from abstractor.writing.settings import MakeCases, Writer
-    from abstractor.writing.writer import scribe
+    from abstractor.writing.writer import load_writer
 
     name, fold, seed = arguments.writer, arguments.fold, params.get("seed", Seed)
     codes, prepared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/cases.parquet")
@@ -45,7 +45,7 @@ def main() -> None:
     check_backbone(pin, writer.backbone)
     inputs = (writer, writers, settings, seed, compute, codes, prepared, shared, pin)
     with resume.kept(f"make_cases/{name}/{fold}", *inputs) as done:
-        write = scribe(writer, name, compute, seed, "make_cases", fold, done=done)
+        write = load_writer(writer, name, compute, seed, "make_cases", fold, done=done)
         written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
         synthetic.write(Path("data/lessons/cases") / name / f"{fold}.parquet", book, written.cases)
     told = small_counts.written(written.counts, params.get("smallest_count", small_counts.SmallestCount))

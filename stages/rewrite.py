@@ -26,7 +26,7 @@ def main() -> None:
     from abstractor.models.backbones.local import check_backbone
     from abstractor.writing.rewrite import rewrite_cases
     from abstractor.writing.settings import Rewrite, Writer
-    from abstractor.writing.writer import scribe
+    from abstractor.writing.writer import load_writer
 
     codes, prepared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/cases.parquet")
     book, pin = codebook.load(codes), Path("models/writers") / f"{name}.json"
@@ -36,7 +36,7 @@ def main() -> None:
 
     check_backbone(pin, writer.backbone)
     with resume.kept(f"rewrite/{name}", writer, settings, seed, compute, codes, prepared, pin) as done:
-        write = scribe(writer, name, compute, seed, "rewrite", done=done)
+        write = load_writer(writer, name, compute, seed, "rewrite", done=done)
         rewritten = rewrite_cases(book, cases, write, writer.style, settings)
         write_cases(Path("data/lessons/rewrites") / name / "cases.parquet", book, rewritten.cases)
     told = small_counts.written(rewritten.counts, params.get("smallest_count", small_counts.SmallestCount))

@@ -77,7 +77,8 @@ def predict() -> None:
     Raises:
         UserError: what the stages refuse.
     """
-    from abstractor.base import files, members
+    from abstractor.base import files
+    from abstractor.base.members import read as read_members
     from abstractor.base.params import CorpusName, Params
     from abstractor.data import predictions
     from abstractor.data.cases import codebook
@@ -90,9 +91,9 @@ def predict() -> None:
     from abstractor.scoring.scores import thresholds
 
     params = Params()
-    crew = members.read(params)
+    members = read_members(params)
     book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
-    fitted = blend.read(blend.PATH, book, crew.names)
+    fitted = blend.read(blend.PATH, book, members.names)
     found = read_features(FEATURES, book)
     if LAYOUT.is_file():
         read_layout(LAYOUT, book, found.index)  # refused now, not after hours of scoring
@@ -108,9 +109,9 @@ def predict() -> None:
             tables = scorer.predict(parts, len(cases), f"{name}/{fold}", done / name / str(fold))
             predictions.write_parts(work / "new" / name / f"{fold}.parquet", book, tables)
 
-        _score(params, crew, book, compute, infer.batch_tokens, write)
-        gathering.new_cases(work / "infer_t4.parquet", work / "new", crew, book)
-        new = gathering.read(work / "infer_t4.parquet", crew, book)
+        _score(params, members, book, compute, infer.batch_tokens, write)
+        gathering.new_cases(work / "infer_t4.parquet", work / "new", members, book)
+        new = gathering.read(work / "infer_t4.parquet", members, book)
         decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
         # Inside: what each model said is kept until the last step is done.
         submission.write(SUBMISSION, submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions)
@@ -119,7 +120,7 @@ def predict() -> None:
 
 def _score(
     params: "Params",
-    crew: "Members",
+    members: "Members",
     book: "Codebook",
     compute: "Compute",
     batch_tokens: int,
@@ -131,16 +132,16 @@ def _score(
     from abstractor.predicting.sc import driver
     from abstractor.training.ar.settings import ArModel
 
-    for name in crew.sc:
-        for fold in crew.folds:
+    for name in members.sc:
+        for fold in members.folds:
             write(driver(book, Path("models") / name / str(fold), compute, batch_tokens), name, fold)
             _free()
-    models = {name: params.get(f"models.{name}", ArModel) for name in crew.ar}
+    models = {name: params.get(f"models.{name}", ArModel) for name in members.ar}
     for loaded_as in dict.fromkeys(_loaded_as(model) for model in models.values()):
-        alike = [name for name in crew.ar if _loaded_as(models[name]) == loaded_as]
+        alike = [name for name in members.ar if _loaded_as(models[name]) == loaded_as]
         base = load_base(models[alike[0]], compute)
         for name in alike:
-            for fold in crew.folds:
+            for fold in members.folds:
                 model = loading.load(Path("models") / name / str(fold), base)
                 write(driver_of(model, models[name], book, compute, batch_tokens), name, fold)
                 base = model.unload()

@@ -20,7 +20,7 @@ class Written(NamedTuple):
     """False: the limit of new tokens came first."""
 
 
-class Codec:
+class TextTokens:
     """Encodes prompts for one tokenizer and decodes answers.
 
     Attributes:

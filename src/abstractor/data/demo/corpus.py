@@ -34,7 +34,7 @@ def draw(codebook: Codebook, params: DemoCorpusParams) -> dict[str, pd.DataFrame
     random order, over both parts.
 
     Raises:
-        DemoError: the codebook's narratives, variables or codes differ from those that the room draws.
+        DemoError: the codebook's narratives, variables or codes differ from those whose facts are drawn.
     """
     check(codebook)
     numbers = np.random.default_rng((params.seed, _UIDS)).permutation(2 * MOST_CASES)
