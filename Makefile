@@ -28,7 +28,7 @@ owner_only := umask 077 &&
 no_half_copies := find data models -type f -name '.*.tmp' -delete
 
 .PHONY: help setup repro mend test test-slow quick corpus new-cases remote check-remote push pull predict hand-back blend \
-  recipe deps pin-backbones bench ablate t4-plan t4-bundle lock supply-chain audit clean
+  recipe deps accept pin-backbones bench ablate t4-plan t4-bundle lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ recipe: setup ## put a recipe into params.yaml: make recipe NAME=lean (or two_ro
 
 deps: setup ## write into dvc.yaml which code each stage depends on
 	@python tools/deps.py
+
+accept: setup ## record new code that changes no number for the outputs there are
+	$(owner_only) python tools/accept.py
 
 pin-backbones: setup ## look up the hub revisions that a file leaves open, online (PARAMS=file)
 	@python tools/pin_backbones.py $(if $(PARAMS),--params $(PARAMS))
