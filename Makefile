@@ -26,10 +26,10 @@ two_processes := -n 2 --dist loadfile --no-loadscope-reorder
 # Case text passes through what these commands write: readable by its owner only.
 owner_only := umask 077 &&
 # What DVC was copying when it was killed, under a name of its own: it would refuse to go on past it.
-no_torsos := find data models -type f -name '.*.tmp' -delete
+no_half_copies := find data models -type f -name '.*.tmp' -delete
 
 .PHONY: help setup repro mend test test-slow quick corpus new-cases remote check-remote push pull predict hand-back blend \
-  recipe deps pin-backbones bench ablate t4-plan t4-bundle docs lock supply-chain audit clean
+  recipe deps accept pin-backbones bench ablate t4-plan t4-bundle docs lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 remote: setup ## where models and predictions wait for other machines: make remote URL=ssh://host/folder
 	@$(if $(URL),,echo "usage: make remote URL=ssh://host/folder (or a folder, or s3://bucket/folder)" >&2; exit 2)
 	dvc remote add --force --default trusted-store "$(URL)"
-	@# Else DVC keeps the torso of a file whose transfer broke off, and calls it up to date.
+	@# Else DVC keeps a half-copied file, whose transfer broke off, and calls it up to date.
 	dvc remote modify trusted-store verify true
 
 check-remote: setup ## hash all that the trusted and the default remote hold, remove what is not whole
@@ -72,7 +72,7 @@ push: setup ## push models and predictions to the trusted remote, with the run c
 	$(owner_only) python tools/push.py
 
 pull: mend ## fetch the models that predicting needs, and nothing else
-	$(no_torsos)
+	$(no_half_copies)
 	$(owner_only) python tools/pull.py
 
 predict: pull ## predict the new cases with pulled models, without training
@@ -84,7 +84,7 @@ hand-back: setup ## give predictions back: push them, commit dvc.lock
 	git push
 
 blend: mend ## weights, thresholds and submission from predictions that another machine gave back
-	$(no_torsos)
+	$(no_half_copies)
 	$(owner_only) dvc pull infer_t4_sc infer_t4_ar infer_t4
 	$(owner_only) dvc repro evaluate
 
@@ -94,6 +94,9 @@ recipe: setup ## put a recipe into params.yaml: make recipe NAME=lean (or two_ro
 
 deps: setup ## write into dvc.yaml which code each stage depends on
 	@python tools/deps.py
+
+accept: setup ## record new code that changes no number for the outputs there are
+	$(owner_only) python tools/accept.py
 
 pin-backbones: setup ## look up the hub revisions that a file leaves open, online (PARAMS=file)
 	@python tools/pin_backbones.py $(if $(PARAMS),--params $(PARAMS))

@@ -30,7 +30,7 @@ def main() -> None:
     from abstractor.models.backbones.local import check_backbone
     from abstractor.writing import make, sources
     from abstractor.writing.settings import MakeCases, Writer
-    from abstractor.writing.writer import scribe
+    from abstractor.writing.writer import load_writer
 
     name, fold, seed = arguments.writer, arguments.fold, inputs.get("seed", Seed)
     writer, settings = inputs.get(f"writers.{name}", Writer), inputs.get("make_cases", MakeCases)
@@ -43,7 +43,7 @@ def main() -> None:
     plan = sources.share(fold, uids, writers, name, settings.cases, derive_seed(seed, "sources", fold))
     check_backbone(inputs.file(f"models/writers/{name}.json"), writer.backbone)
     with inputs.kept(f"make_cases/{name}/{fold}") as done:
-        write = scribe(writer, name, compute, seed, "make_cases", fold, done=done)
+        write = load_writer(writer, name, compute, seed, "make_cases", fold, done=done)
         written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
         synthetic.write(Path(f"data/lessons/cases/{name}/{fold}.parquet"), book, written.cases)
     shown = small_counts.written(written.counts, inputs.get("smallest_count", small_counts.SmallestCount))

@@ -26,14 +26,14 @@ def main() -> None:
     from abstractor.models.backbones.local import check_backbone
     from abstractor.writing.rewrite import rewrite_cases
     from abstractor.writing.settings import Rewrite, Writer
-    from abstractor.writing.writer import scribe
+    from abstractor.writing.writer import load_writer
 
     writer, settings = inputs.get(f"writers.{name}", Writer), inputs.get("rewrite", Rewrite)
     seed, book = inputs.get("seed", Seed), codebook.load(inputs.codebook())
     cases = read_prepared_cases(inputs.file("data/prepared/cases.parquet"), book)
     check_backbone(inputs.file(f"models/writers/{name}.json"), writer.backbone)
     with inputs.kept(f"rewrite/{name}") as done:
-        write = scribe(writer, name, compute, seed, "rewrite", done=done)
+        write = load_writer(writer, name, compute, seed, "rewrite", done=done)
         rewritten = rewrite_cases(book, cases, write, writer.style, settings)
         write_cases(Path(f"data/lessons/rewrites/{name}/cases.parquet"), book, rewritten.cases)
     shown = small_counts.written(rewritten.counts, inputs.get("smallest_count", small_counts.SmallestCount))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import handoff as messages
 
 if TYPE_CHECKING:
     from abstractor.base.members import Members
@@ -29,10 +29,6 @@ _WORK = Path("data/.work")
 """Checked cases and what each model says of them, while they are needed."""
 
 
-class BundleError(UserError):
-    """A bundle is damaged, or a package that it needs is not installed."""
-
-
 def main() -> None:
     """Write submission.csv in the working directory, which is the bundle's folder.
 
@@ -43,9 +39,7 @@ def main() -> None:
         verify(Path())
         predict()
     except ModuleNotFoundError as error:
-        raise BundleError(
-            f"expected the package {error.name}, found none; install what requirements/cpu.txt (or gpu.txt) lists"
-        ) from None
+        raise messages.no_package(error.name) from None
 
 
 def verify(folder: Path) -> None:
@@ -62,16 +56,16 @@ def verify(folder: Path) -> None:
     try:
         listed = TypeAdapter(dict[str, str]).validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError):
-        raise BundleError(f"{MANIFEST} is missing or damaged; unpack the bundle again") from None
+        raise messages.no_manifest(MANIFEST) from None
     for name, expected in listed.items():
         if not (folder / name).is_file():
-            raise BundleError(f"{name} is missing; unpack the bundle again")
+            raise messages.missing(name)
         if sha256(folder / name) != expected:
-            raise BundleError(f"{name} is not what the bundle held (truncated or changed); unpack the bundle again")
+            raise messages.changed(name)
     for path in sorted(path for name in _CLOSED for path in (folder / name).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in listed:
-            raise BundleError(f"{name} is not of this bundle; remove it, or unpack the bundle in an empty folder")
+            raise messages.added(name)
 
 
 def predict() -> None:
@@ -82,7 +76,8 @@ def predict() -> None:
     Raises:
         UserError: what the stages refuse.
     """
-    from abstractor.base import files, members
+    from abstractor.base import files
+    from abstractor.base.members import read as read_members
     from abstractor.base.params import CorpusName, Params
     from abstractor.data import predictions
     from abstractor.data.cases import codebook
@@ -95,9 +90,9 @@ def predict() -> None:
     from abstractor.scoring.scores import thresholds
 
     params = Params()
-    crew = members.read(params)
+    members = read_members(params)
     book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
-    fitted = blend.read(blend.PATH, book, crew.names)
+    fitted = blend.read(blend.PATH, book, members.names)
     found = read_features(FEATURES, book)
     if LAYOUT.is_file():
         read_layout(LAYOUT, book, found.index)  # refused now, not after hours of scoring
@@ -113,9 +108,9 @@ def predict() -> None:
             tables = scorer.predict(parts, len(cases), f"{name}/{fold}", done / name / str(fold))
             predictions.write_parts(work / "new" / name / f"{fold}.parquet", book, tables)
 
-        _score(crew, book, compute, infer.batch_tokens, write)
-        gathering.new_cases(work / "infer_t4.parquet", work / "new", crew, book)
-        new = gathering.read(work / "infer_t4.parquet", crew, book)
+        _score(members, book, compute, infer.batch_tokens, write)
+        gathering.new_cases(work / "infer_t4.parquet", work / "new", members, book)
+        new = gathering.read(work / "infer_t4.parquet", members, book)
         decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
         # Inside: what each model said is kept until the last step is done.
         submission.write(SUBMISSION, submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions)
@@ -123,7 +118,7 @@ def predict() -> None:
 
 
 def _score(
-    crew: "Members",
+    members: "Members",
     book: "Codebook",
     compute: "Compute",
     batch_tokens: int,
@@ -135,11 +130,11 @@ def _score(
     from abstractor.predicting.ar import load_base, predictor_of
     from abstractor.predicting.sc import predictor
 
-    for name in crew.sc:
-        for fold in crew.folds:
+    for name in members.sc:
+        for fold in members.folds:
             write(predictor(book, Path("models") / name / str(fold), compute, batch_tokens), name, fold)
             _free()
-    folders = {(name, fold): Path("models") / name / str(fold) for name in crew.ar for fold in crew.folds}
+    folders = {(name, fold): Path("models") / name / str(fold) for name in members.ar for fold in members.folds}
     readings = {place: read(folder, book) for place, folder in folders.items()}
     for loaded_as in dict.fromkeys(map(_loaded_as, readings.values())):
         alike = [place for place, reading in readings.items() if _loaded_as(reading) == loaded_as]

@@ -1,21 +1,14 @@
 """Text to tokens and back: only the chat template makes special tokens, and none of them reaches a text."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import writing as messages
+from abstractor.models import chat
 from abstractor.writing.checks import BROKEN
 from abstractor.writing.prompts import Style
 
-DATE = datetime(2025, 1, 1)
-"""Written by templates that write today's date; fixed, or texts would change from day to day."""
-
 _ASKED, _ANSWERED = "REQUESTSTANDSHERE", "ANSWERSTANDSHERE"
-
-
-class WritingError(UserError):
-    """A model cannot write as params.yaml asks."""
 
 
 class Written(NamedTuple):
@@ -27,7 +20,7 @@ class Written(NamedTuple):
     """False: the limit of new tokens came first."""
 
 
-class Codec:
+class TextTokens:
     """Encodes prompts for one tokenizer and decodes answers.
 
     Attributes:
@@ -61,7 +54,7 @@ class Codec:
         self._refuse_special_tokens()
 
     def encode(self, prompt: str) -> list[int]:
-        """The ids of a prompt in its frame; "<|im_end|>" in a narrative stays seven harmless tokens or so."""
+        """The ids of a prompt in its frame."""
         return [*self._head, *self._ids(prompt, plain=True), *self._tail]
 
     def text(self, ids: Sequence[int]) -> str:
@@ -89,39 +82,24 @@ class Codec:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def _ids(self, text: str, plain: bool) -> list[int]:
-        options = {"add_special_tokens": False, "split_special_tokens": plain, "verbose": False}
-        return list(self._tokenizer(text, **options)["input_ids"])
+        return chat.encode(self._tokenizer, text, plain)
 
     def _frame(self) -> tuple[list[int], list[int], list[int]]:
         """Ids before and after a request, and the special token, if there is one, that ends an answer."""
         if not self._tokenizer.chat_template:
-            raise WritingError("style: template, but the backbone has no chat template; set the style to examples")
-        asked = {"role": "user", "content": _ASKED}
-        parts = self._render([asked], opened=True).split(_ASKED)
+            raise messages.no_template()
+        parts = chat.render(self._tokenizer, [("user", _ASKED)]).split(_ASKED)
         if len(parts) != 2:
-            raise WritingError(
-                f"the chat template writes a request {len(parts) - 1} times, expected once; set "
-                "the style to examples or choose another backbone"
-            )
-        answered = self._render([asked, {"role": "assistant", "content": _ANSWERED}], opened=False)
+            raise messages.moved_request(len(parts) - 1)
+        exchange = [("user", _ASKED), ("assistant", _ANSWERED)]
+        answered = chat.render(self._tokenizer, exchange, opened=False)
         after = self._ids(answered.rpartition(_ANSWERED)[2], plain=False)
         head, tail = (self._ids(part, plain=False) for part in parts)
         return head, tail, [token for token in after if token in self._specials][:1]
-
-    def _render(self, messages: list[dict[str, str]], opened: bool) -> str:
-        return str(
-            self._tokenizer.apply_chat_template(
-                messages,
-                tokenize=False,
-                add_generation_prompt=opened,
-                date_string=DATE.strftime("%d %b %Y"),
-                strftime_now=DATE.strftime,
-            )
-        )
 
     def _refuse_special_tokens(self) -> None:
         """Not every tokenizer obeys `split_special_tokens`; a narrative that ended the request would go unnoticed."""
         for token in sorted(self._specials):
             text = self._tokenizer.convert_ids_to_tokens(token)
             if token in self._ids(f"a{text}b {text} c", plain=True):
-                raise WritingError(f"the tokenizer takes a plain {text!r} for a special token; choose another backbone")
+                raise messages.special_in_plain(text)

@@ -10,11 +10,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from abstractor.base.files import write_json
+from abstractor.base.messages import writing as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.backbones.attention_rules import choose_attention
 from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import Codec, WritingError
+from abstractor.writing.tokens import TextTokens
 
 
 def load(folder: Path, compute: Compute) -> Any:
@@ -32,9 +33,7 @@ def load(folder: Path, compute: Compute) -> Any:
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention, **options)
     except ValueError as error:
-        raise WritingError(
-            f"{folder} holds no causal language model ({type(error).__name__}); choose another backbone"
-        ) from None
+        raise messages.no_language_model(folder, error) from None
     # A backbone's own defaults (top_k, a penalty for repetitions) would work beside those of params.yaml, unseen.
     model.generation_config = GenerationConfig()
     return model.eval().to(compute.device)
@@ -42,7 +41,7 @@ def load(folder: Path, compute: Compute) -> Any:
 
 def generate(
     model: Any,
-    codec: Codec,
+    tokens: TextTokens,
     writer: Writer,
     prompts: Sequence[list[int]],
     marker: str | None,
@@ -54,10 +53,10 @@ def generate(
 
     Args:
         model: of `load`.
-        codec: of the model's tokenizer.
+        tokens: of the model's tokenizer.
         writer: how to draw tokens.
         prompts: ids.
-        marker: text that ends an answer, beside the codec's stops; None: none.
+        marker: text that ends an answer, beside the stops of `tokens`; None: none.
         seed: of the batches' seeds.
         name: stands on the progress bar.
         done: folder that keeps finished batches, also of a run that was stopped with the same prompts; None: none.
@@ -78,11 +77,9 @@ def generate(
             if new is None:
                 torch.manual_seed(derive_seed(seed, number))
                 try:
-                    new = _continued(model, codec, writer, [prompts[place] for place in batch], marker)
+                    new = _continued(model, tokens, writer, [prompts[place] for place in batch], marker)
                 except torch.OutOfMemoryError:
-                    raise WritingError(
-                        f"{len(batch)} texts at a time do not fit in memory; lower writers.{name}.batch_size"
-                    ) from None
+                    raise messages.too_many_at_a_time(len(batch), name) from None
                 if kept:
                     write_json(kept, new)
             for place, ids in zip(batch, new, strict=True):
@@ -101,11 +98,11 @@ def _finished(kept: Path) -> list[list[int]] | None:
 
 
 def _continued(
-    model: Any, codec: Codec, writer: Writer, prompts: Sequence[list[int]], marker: str | None
+    model: Any, tokens: TextTokens, writer: Writer, prompts: Sequence[list[int]], marker: str | None
 ) -> list[list[int]]:
     """One batch, padded on the left, so that every prompt ends where its answer begins."""
     width = max(map(len, prompts))
-    ids = torch.tensor([[codec.pad] * (width - len(prompt)) + prompt for prompt in prompts], device=model.device)
+    ids = torch.tensor([[tokens.pad] * (width - len(prompt)) + prompt for prompt in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
     output: Tensor = model.generate(
         input_ids=ids,
@@ -115,19 +112,19 @@ def _continued(
         top_p=writer.top_p,
         top_k=0,  # off: transformers would keep the 50 likeliest tokens
         max_new_tokens=writer.max_new_tokens,
-        eos_token_id=codec.stops or None,
-        pad_token_id=codec.stops[0] if codec.stops else codec.pad,
-        stopping_criteria=[_marker_written(codec, marker, width)] if marker else None,
+        eos_token_id=tokens.stops or None,
+        pad_token_id=tokens.stops[0] if tokens.stops else tokens.pad,
+        stopping_criteria=[_marker_written(tokens, marker, width)] if marker else None,
     )
     return [row[width:] for row in output.tolist()]
 
 
-def _marker_written(codec: Codec, marker: str, start: int) -> Callable[..., Tensor]:
+def _marker_written(tokens: TextTokens, marker: str, start: int) -> Callable[..., Tensor]:
     """Tells which rows (batch,) bool hold `marker` in their latest tokens, after a prompt of `start` tokens."""
     longest = len(marker.encode()) + 1
 
     def done(input_ids: Tensor, _: Tensor, **__: Any) -> Tensor:
         latest = input_ids[:, max(start, input_ids.shape[1] - longest) :].tolist()
-        return torch.tensor([marker in codec.text(row) for row in latest], device=input_ids.device)
+        return torch.tensor([marker in tokens.text(row) for row in latest], device=input_ids.device)
 
     return done

@@ -9,10 +9,11 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
+from abstractor.base.messages import writing as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import Codec, WritingError
+from abstractor.writing.tokens import TextTokens
 
 
 def is_installed() -> bool:
@@ -23,7 +24,7 @@ def is_installed() -> bool:
 def generate(
     folder: Path,
     compute: Compute,
-    codec: Codec,
+    tokens: TextTokens,
     writer: Writer,
     prompts: Sequence[list[int]],
     marker: str | None,
@@ -34,10 +35,10 @@ def generate(
     Args:
         folder: of the backbone.
         compute: device and dtype.
-        codec: of the model's tokenizer.
+        tokens: of the model's tokenizer.
         writer: how to draw tokens.
         prompts: ids.
-        marker: text that ends an answer, beside the codec's stops; None: none.
+        marker: text that ends an answer, beside the stops of `tokens`; None: none.
         seed: of the seeds of the prompts.
 
     Returns:
@@ -47,9 +48,9 @@ def generate(
         WritingError: vLLM is not installed, or there is no GPU.
     """
     if not is_installed():
-        raise WritingError("engine: vllm, but vllm is not installed; install it or set engine to transformers")
+        raise messages.no_vllm()
     if compute.device.type != "cuda":
-        raise WritingError("engine: vllm needs a GPU; set engine to transformers")
+        raise messages.vllm_without_gpu()
     from vllm import LLM, SamplingParams
     from vllm.inputs import TokensPrompt
 
@@ -67,7 +68,7 @@ def generate(
             top_p=writer.top_p,
             max_tokens=writer.max_new_tokens,
             stop=[marker] if marker else None,
-            stop_token_ids=codec.stops,
+            stop_token_ids=tokens.stops,
             skip_special_tokens=False,
             seed=derive_seed(seed, number),
         )
@@ -76,6 +77,6 @@ def generate(
     outputs = model.generate([TokensPrompt(prompt_token_ids=ids) for ids in prompts], drawing)
     # An answer that stopped may come without the token that stopped it, and would pass for one that did not.
     return [
-        [*output.outputs[0].token_ids, *(codec.stops[:1] if output.outputs[0].finish_reason == "stop" else [])]
+        [*output.outputs[0].token_ids, *(tokens.stops[:1] if output.outputs[0].finish_reason == "stop" else [])]
         for output in outputs
     ]

@@ -9,7 +9,7 @@ from abstractor.machine.seeds import derive_seed
 from abstractor.models.backbones.local import backbone_folder
 from abstractor.writing import transformers_engine, vllm_engine
 from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import Codec, Written
+from abstractor.writing.tokens import TextTokens, Written
 
 Write = Callable[[Sequence[str], str | None], list[Written]]
 """Prompts and the marker that ends an answer (None: none) -> the answers, in order."""
@@ -22,7 +22,7 @@ def choose_engine(asked: Literal["auto", "transformers", "vllm"], device: str) -
     return asked
 
 
-def scribe(writer: Writer, name: str, compute: Compute, *seed_of: object, done: Path | None = None) -> Write:
+def load_writer(writer: Writer, name: str, compute: Compute, *seed_of: object, done: Path | None = None) -> Write:
     """What answers prompts as a writer.
 
     Args:
@@ -41,24 +41,24 @@ def scribe(writer: Writer, name: str, compute: Compute, *seed_of: object, done: 
     folder = backbone_folder(writer.backbone)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    codec = Codec(tokenizer, writer.style, _ids(config.eos_token_id))
+    tokens = TextTokens(tokenizer, writer.style, _ids(config.eos_token_id))
     engine = choose_engine(writer.engine, compute.device.type)
     seed = derive_seed(0, *seed_of, name, writer.seed)
     room = getattr(config, "max_position_embeddings", None)
 
     def write(prompts: Sequence[str], marker: str | None) -> list[Written]:
-        ids = [codec.encode(prompt) for prompt in prompts]
+        ids = [tokens.encode(prompt) for prompt in prompts]
         # A prompt that leaves no room for a whole answer is not asked: its answer could not end.
         fit = [place for place, prompt in enumerate(ids) if not room or len(prompt) + writer.max_new_tokens <= room]
         chosen = [ids[place] for place in fit]
         if engine == "vllm":
-            new = vllm_engine.generate(folder, compute, codec, writer, chosen, marker, seed)
+            new = vllm_engine.generate(folder, compute, tokens, writer, chosen, marker, seed)
         else:
             model = transformers_engine.load(folder, compute)
-            new = transformers_engine.generate(model, codec, writer, chosen, marker, seed, name, done)
+            new = transformers_engine.generate(model, tokens, writer, chosen, marker, seed, name, done)
         answers = [Written("", ended=False)] * len(prompts)
-        for place, tokens in zip(fit, new, strict=True):
-            answers[place] = codec.read(tokens, marker)
+        for place, written in zip(fit, new, strict=True):
+            answers[place] = tokens.read(written, marker)
         return answers
 
     return write

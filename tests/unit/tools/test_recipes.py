@@ -12,10 +12,11 @@ import yaml
 from dvc.repo import Repo
 from support import ROOT
 
-from abstractor.base import members
+from abstractor.base.members import read as read_members
+from abstractor.base.messages.fetch import BackboneError
 from abstractor.base.params import Params
 from abstractor.machine.compute import Inference, Machine
-from abstractor.models.fetch import Backbone, BackboneError, HubSource, fetch
+from abstractor.models.fetch import Backbone, HubSource, fetch
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.mlm.settings import MlmParams
 from abstractor.training.rounds import synthetic
@@ -53,10 +54,10 @@ def test_the_demos_models_are_those_that_recipes_start_from() -> None:
 @pytest.mark.parametrize("name", recipe.names())
 def test_every_parameter_of_a_recipe_binds(project: Path, name: str) -> None:
     params = params_of(project, name)
-    crew = members.read(params)
-    for model in crew.sc:
+    members = read_members(params)
+    for model in members.sc:
         params.get(f"models.{model}", ScModel)
-    for model in crew.ar:
+    for model in members.ar:
         params.get(f"models.{model}", ArModel)
     for section, kind in KINDS.items():
         for key in params.get(section, dict[str, Any]):

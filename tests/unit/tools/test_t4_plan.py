@@ -47,12 +47,12 @@ def test_every_listed_size_has_the_published_number_of_parameters() -> None:
 
 
 def test_the_reference_recipe_fits_the_code(reference: Params) -> None:
-    crew = read_members(reference)
+    members = read_members(reference)
 
-    assert (len(crew.sc), len(crew.ar)) == (6, 7)
-    for name in crew.sc:
+    assert (len(members.sc), len(members.ar)) == (6, 7)
+    for name in members.sc:
         reference.get(f"models.{name}", ScModel)
-    for name in crew.ar:
+    for name in members.ar:
         reference.get(f"models.{name}", ArModel)
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import replaced
+from abstractor.base.messages.cases import CorpusError
 from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
 
@@ -23,10 +23,6 @@ NOT_CODED = -1
 
 _ROW_GROUP = 2000
 """Cases written together: what a reader of parts must hold at least."""
-
-
-class CorpusError(UserError):
-    """Cases or labels are missing, unreadable or not what the codebook says."""
 
 
 def write_cases(path: Path, codebook: Codebook, cases: pd.DataFrame) -> None:

@@ -11,10 +11,11 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from abstractor.base.files import replaced
+from abstractor.base.messages import raw as messages
 from abstractor.base.params import CorpusName
 from abstractor.data.cases import codebook as codebooks
 from abstractor.data.cases.codebook import Codebook
-from abstractor.data.cases.prepared import NOT_CODED, CorpusError
+from abstractor.data.cases.prepared import NOT_CODED
 from abstractor.data.raw.cases import Coded, Layout, read_features, read_labels, read_layout, read_training
 
 MADE = "demo"
@@ -53,7 +54,7 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
     target, chosen = data / "codebooks" / f"{name}.yaml", codebook or source / "codebook.yaml"
     if codebook is None and not chosen.is_file():
         if not target.is_file():
-            raise CorpusError(f"{chosen} is missing; write one like data/codebooks/nvdrs_youth.yaml, or name another")
+            raise messages.no_codebook(chosen)
         chosen = target
     book = codebooks.load(chosen)
     training = read_training(_found(source, "train_features"), _found(source, "train_labels"), book)
@@ -106,12 +107,9 @@ def _check_name(name: str) -> None:
     try:
         TypeAdapter(CorpusName).validate_python(name)
     except ValidationError:
-        raise CorpusError("the name of a corpus is a-z, 0-9 and _, starting with a letter; choose another") from None
+        raise messages.other_name() from None
     if name == MADE:
-        raise CorpusError(
-            f"the corpus {MADE} is made by its own stage (`dvc repro demo_corpus`), which would undo this; "
-            f"take a corpus of another name (`make corpus NAME=.. FROM=..`)"
-        )
+        raise messages.made_corpus(MADE)
 
 
 def _new_cases(source: Path, book: Codebook) -> tuple[Coded, Layout, bool]:
@@ -130,14 +128,14 @@ def _no_labels(book: Codebook, cases: pd.DataFrame) -> pd.DataFrame:
 def _found(source: Path, stem: str) -> Path:
     path = _file(source, stem)
     if path is None:
-        raise CorpusError(f"{source} holds neither {stem}.csv nor {stem}.parquet; one of them is needed")
+        raise messages.neither_file(source, stem)
     return path
 
 
 def _file(source: Path, stem: str) -> Path | None:
     paths = [path for suffix in ("csv", "parquet") if (path := source / f"{stem}.{suffix}").is_file()]
     if len(paths) > 1:
-        raise CorpusError(f"{source} holds both {stem}.csv and {stem}.parquet; remove the one that is not to be read")
+        raise messages.both_files(source, stem)
     return paths[0] if paths else None
 
 

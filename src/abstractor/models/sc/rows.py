@@ -10,6 +10,7 @@ import torch
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.models.rows.batching import by_budget
+from abstractor.models.rows.plain_tokens import plain_tokens
 from abstractor.models.rows.truncation import cut_middle, fair_shares
 
 Groups = Callable[[list[int], bool], list[list[int]]]
@@ -87,17 +88,6 @@ class RowBuilder:
         for number, share in zip(group, shares, strict=True):
             row += [*special.headings[number], *cut_middle(narratives[number], share), *special.end]
         return row + self.closing
-
-
-def plain_tokens(tokenizer: Any, texts: list[str]) -> list[list[int]]:
-    """Tokens of texts, none of them special: a report must not end its own row, or bring a mask of its own.
-
-    A special token that a text spells out is split into plain ones. Tokenizers that list them among their pieces
-    (Unigram: XLM-RoBERTa, DeBERTa-v2) find them all the same, so these are dropped.
-    """
-    special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
-    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-    return [[token for token in tokens if token not in special] for tokens in encoded]
 
 
 def tokenise(
