@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml
+from abstractor.base.yaml_file import read_yaml
 
 MAX_CODES = 26
 """A language model answers a categorical question with one letter."""
