@@ -115,9 +115,7 @@ def true_probabilities(codebook: Codebook, labels: pd.DataFrame, predictions: pd
     found = {}
     for variable in codebook.variables:
         true = labels.loc[predictions.index, variable.name].to_numpy()
-        given = predictions[list(variable.columns)].to_numpy(np.float64)
-        if variable.kind == "binary":
-            given = np.concatenate([1 - given, given], axis=1)
+        given = variable.by_code(predictions[list(variable.columns)].to_numpy(np.float64))
         hits = true[:, None] == np.array(variable.codes)
         found[variable.name] = np.where(true == NOT_CODED, 1.0, np.maximum((given * hits).sum(axis=1), _SMALLEST))
     return found
