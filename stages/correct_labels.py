@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from abstractor.base import files
+from abstractor.base.messages import folds as messages
 from abstractor.base.params import CorpusName, Params, Seed
 from abstractor.base.script import run_script
 from abstractor.data import folds
@@ -35,7 +36,7 @@ def main() -> None:
     prepared, lessons = Path("data/prepared"), Path("data/lessons")
     assignment = folds.read(prepared / "folds.parquet")
     if not (assignment == fold).any():
-        raise folds.FoldsError(f"params.yaml: correcting: no case is in fold {fold}; list folds of `folds` only")
+        raise messages.empty_fold(fold)
     uids = assignment.index[assignment != fold]
     cases = read_prepared_cases(prepared / "cases.parquet", book).loc[uids]
     labels = read_prepared_labels(prepared / "labels.parquet", book).loc[uids]

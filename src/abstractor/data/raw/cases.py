@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from abstractor.base.messages.cases import CorpusError
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.data.cases.prepared import NOT_CODED, CorpusError
+from abstractor.data.cases.prepared import NOT_CODED
 from abstractor.data.raw.tables import read_table
 
 CaseCount = Annotated[int, Field(ge=1)] | None

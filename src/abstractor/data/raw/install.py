@@ -11,10 +11,11 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from abstractor.base.files import replaced
+from abstractor.base.messages.cases import CorpusError
 from abstractor.base.params import CorpusName
 from abstractor.data.cases import codebook as codebooks
 from abstractor.data.cases.codebook import Codebook
-from abstractor.data.cases.prepared import NOT_CODED, CorpusError
+from abstractor.data.cases.prepared import NOT_CODED
 from abstractor.data.raw.cases import Coded, Layout, read_features, read_labels, read_layout, read_training
 
 MADE = "demo"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from abstractor.data.cases.prepared import CorpusError
+from abstractor.base.messages.cases import CorpusError
 
 _LONGEST_CELL = 2**31 - 1
 """Characters. The CSV parser's default of 131,072 would refuse a long narrative."""

@@ -17,16 +17,16 @@ import torch
 import yaml
 from support import ROOT
 
+from abstractor.base.messages.lessons import TrainingSetError
+from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import folds, predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.prepared import write_cases, write_labels
-from abstractor.data.predictions import PredictionsError
 from abstractor.machine import compute as runs
 from abstractor.machine.compute import Compute
 from abstractor.training.lessons import examples
 from abstractor.training.lessons.examples import Examples, Learns
 from abstractor.training.rounds import assemble, synthetic
-from abstractor.training.rounds.assemble import TrainingSetError
 
 CASES = 60
 """In each of two folds."""
