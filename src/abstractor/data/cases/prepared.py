@@ -1,6 +1,6 @@
 """The prepared corpus: checked cases and labels as `prepare` leaves them, for every stage behind it.
 
-What comes from outside is read and checked by `raw`. The two are apart because every stage depends on this
+What comes from outside is read and checked in `data.raw`. The two are apart because every stage depends on this
 module, and a better check of a raw file must not retrain a model.
 """
 

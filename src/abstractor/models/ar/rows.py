@@ -29,7 +29,7 @@ def tokenise(
         prompts: of the model.
         codebook: names the narrative columns and the variables.
         cases: index uid.
-        targets: index uid, at least of `cases`; see `abstractor.targets`; None for cases to predict.
+        targets: index uid, at least of `cases`; see `lessons.targets`; None for cases to predict.
         rewritten: index uid, paraphrased narratives of some cases.
 
     Returns:

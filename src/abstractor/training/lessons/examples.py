@@ -1,7 +1,7 @@
 """What a model-fold learns from: one table of its coded cases and of the made ones, with a target for every column.
 
 Everything that training reads of cases stands in this table, so that what a fold may not see is kept out in one place
-(`training_sets`).
+(`rounds.assemble`).
 """
 
 from pathlib import Path
@@ -43,7 +43,7 @@ class Examples(NamedTuple):
     cases: pd.DataFrame
     """Index `uid` (sorted), str narratives."""
     targets: pd.DataFrame
-    """The same index, float32 columns as `codebook.columns`; see `abstractor.targets`."""
+    """The same index, float32 columns as `codebook.columns`; see `lessons.targets`."""
     rewritten: pd.DataFrame
     """Paraphrased narratives of some of the cases."""
     made: pd.Index

@@ -2,7 +2,7 @@
 
 Besides the fold itself, that is everything computed with its labels: corrections come from the other folds'
 cross-validation, made cases from the other folds' cases, their labels from members that held the fold out
-(`made.outside`). Paraphrases need no guard of their own: each stays with its case.
+(`synthetic.outside`). Paraphrases need no guard of their own: each stays with its case.
 """
 
 from pathlib import Path
