@@ -84,7 +84,7 @@ def correct(
 def judge(
     codebook: Codebook, params: BaselineParams, cases: pd.DataFrame, labels: pd.DataFrame, count: int, seed: int
 ) -> pd.DataFrame:
-    """A predictions table of all cases, each by a baseline of the other inner folds; `count` folds, of `folds.assign`."""
+    """A predictions table of all cases, each by a baseline of the other of `count` inner folds, as `folds.assign`ed."""
     fold = folds.assign(codebook, labels, count, seed).loc[cases.index].to_numpy()
     probabilities = np.zeros((len(cases), len(codebook.columns)))
     for number in np.unique(fold):
