@@ -21,9 +21,10 @@ from measure import ROOT, machine
 from pydantic import Field, TypeAdapter
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml, replaced, write_json
+from abstractor.base.files import replaced, write_json
 from abstractor.base.params import Strict
 from abstractor.base.script import run_script
+from abstractor.base.yaml_file import read_yaml
 from abstractor.data import predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.prepared import read_prepared_labels

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
+from abstractor.base.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[1]
 RESULTS, REMARKS = ROOT / "benchmarks/results", ROOT / "benchmarks/remarks.yaml"
@@ -140,7 +140,7 @@ def main() -> None:
             (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if not options.quick:
         kept = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
-        remarks = yaml.safe_load(REMARKS.read_text(encoding="utf-8")) or {}
+        remarks = read_yaml(REMARKS) or {}
         PAGE.write_text(page(kept, remarks), encoding="utf-8")
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

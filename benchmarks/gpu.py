@@ -60,7 +60,7 @@ def config(name: str, device: str) -> Any:
     """Of the published sizes; on a CPU of a small model of the same type."""
     from transformers import AutoConfig
 
-    from abstractor.base.files import read_yaml
+    from abstractor.base.yaml_file import read_yaml
 
     sizes = dict(read_yaml(ROOT / "recipes/shapes.yaml")[name])
     kind = sizes.pop("model_type")

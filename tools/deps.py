@@ -13,8 +13,9 @@ from string import Template
 from typing import Any, NamedTuple
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml, replaced
+from abstractor.base.files import replaced
 from abstractor.base.script import run_script
+from abstractor.base.yaml_file import read_yaml
 from abstractor.runs.resume import PLUMBING
 
 PIPELINE, SRC, STAGES = Path("dvc.yaml"), Path("src"), Path("stages")

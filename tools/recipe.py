@@ -13,9 +13,9 @@ from typing import Any
 import commented_yaml
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml
 from abstractor.base.params import PARAMS
 from abstractor.base.script import run_script
+from abstractor.base.yaml_file import read_yaml
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 NO_RECIPES = ("shapes",)

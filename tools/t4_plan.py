@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml
 from abstractor.base.members import read as read_members
 from abstractor.base.params import Params
 from abstractor.base.script import run_script
+from abstractor.base.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[1]
 PEAK = 65e12

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from abstractor.base.errors import out_of_memory
 from abstractor.base.messages import predicting as messages
+from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import predictions
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, autocast
@@ -84,7 +85,7 @@ class Predictor:
         """A part that a stopped run has finished; None where there is none, or what a power cut left of one."""
         try:
             return predictions.read(kept, self._codebook) if kept.is_file() else None
-        except predictions.PredictionsError:
+        except PredictionsError:
             return None
 
     def _scored(self, part: pd.DataFrame, bar: tqdm) -> pd.DataFrame:

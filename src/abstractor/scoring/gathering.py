@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 
 from abstractor.base.files import replaced
 from abstractor.base.members import Members
+from abstractor.base.messages import predictions as messages
 from abstractor.data import predictions
+from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
-from abstractor.data.predictions import PredictionsError
 
 _PART = 2_000
 """Cases of a model gathered at a time."""
+_REFUSALS = parquet.Refusals(messages.missing_gathered, messages.unreadable_gathered, messages.other_columns_gathered)
 
 
 def new_cases(path: Path, folder: Path, members: Members, codebook: Codebook) -> int:
@@ -106,21 +108,12 @@ def read(path: Path, members: Members, codebook: Codebook) -> dict[str, pd.DataF
     Raises:
         PredictionsError: the file is missing or unreadable, or holds other models than `members`.
     """
-    if not path.is_file():
-        raise PredictionsError(f"{path} is missing; run `dvc repro infer_t4`, or pull it: `dvc pull infer_t4`")
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException):
-        raise PredictionsError(f"{path} cannot be read as Parquet; run `dvc repro infer_t4`") from None
-    try:
-        frame = table.cast(_schema(codebook)).to_pandas()
-    except (ValueError, pa.ArrowException):
-        raise PredictionsError(f"{path} holds other columns than predictions; run `dvc repro infer_t4`") from None
+    frame = parquet.read(path, _schema(codebook), _REFUSALS)
     if frame[["model", "uid"]].isna().any(axis=None):
-        raise PredictionsError(f"{path} holds a row without model or uid; run `dvc repro infer_t4`")
+        raise messages.no_model_or_uid(path)
     tables = {str(name): rows.drop(columns="model").set_index("uid") for name, rows in frame.groupby("model")}
     if sorted(tables) != sorted(members.names):
-        raise PredictionsError(f"{path} holds other models than params.yaml calls for; run `dvc repro infer_t4`")
+        raise messages.other_models(path)
     for name, table in tables.items():
         predictions.check(codebook, table, f"{path}, model {name}")
     return {name: tables[name] for name in members.names}
@@ -129,10 +122,7 @@ def read(path: Path, members: Members, codebook: Codebook) -> dict[str, pd.DataF
 def same_cases(expected: pd.Index, found: pd.Index, name: str, stage: str) -> None:
     """Refuse a table whose cases are not the expected ones, in whatever order."""
     if not expected.sort_values().equals(found.sort_values()):
-        raise PredictionsError(
-            f"{name}: expected {len(expected)} cases, found {len(found)}, of which {len(found.intersection(expected))} "
-            f"are expected ones; it was made from other data: run stage {stage} again"
-        )
+        raise messages.other_cases(name, len(expected), len(found), len(found.intersection(expected)), stage)
 
 
 def _schema(codebook: Codebook) -> pa.Schema:
@@ -147,8 +137,9 @@ def _means(reference: Path, paths: list[Path], codebook: Codebook, stage: str) -
         known, *tables = parts
         if any(table is None or known is None or not table.index.equals(known.index) for table in tables):
             for path in paths:
-                same_cases(predictions.read_uids(reference), predictions.read_uids(path), str(path), stage)
-            raise PredictionsError(f"{reference.parent.parent}: tables of other orders; run stage {stage} again")
+                found = predictions.read_uids(path, codebook)
+                same_cases(predictions.read_uids(reference, codebook), found, str(path), stage)
+            raise messages.other_orders(reference.parent.parent, stage)
         mean = np.mean([table.to_numpy(np.float64) for table in tables], axis=0)
         yield predictions.table(codebook, known.index.tolist(), mean)
 
@@ -156,9 +147,5 @@ def _means(reference: Path, paths: list[Path], codebook: Codebook, stage: str) -
 def _find(folder: Path, members: Members, name: str, fold: int, stage: str) -> Path:
     path = folder / name / f"{fold}.parquet"
     if not path.is_file():
-        target = f"{stage}_{members.kind(name)}@{name}-{fold}"
-        raise PredictionsError(
-            f"{path} is missing, though params.yaml calls for model {name} and fold {fold}; "
-            f"run `dvc repro {target}`, or pull it: `dvc pull {target}`"
-        )
+        raise messages.missing_member(path, name, fold, f"{stage}_{members.kind(name)}@{name}-{fold}")
     return path

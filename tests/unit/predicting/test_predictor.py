@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from abstractor.base.messages.predicting import ScoringError
+from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.data.predictions import PredictionsError
 from abstractor.machine.compute import Compute
 from abstractor.models.rows.batching import cost
 from abstractor.predicting import predictor

@@ -11,9 +11,9 @@ from push import TrustedRemote
 from pydantic import TypeAdapter, ValidationError
 from support import ROOT
 
-from abstractor.base.files import read_yaml
 from abstractor.base.members import read as read_members
 from abstractor.base.params import Params, Strict
+from abstractor.base.yaml_file import read_yaml
 from abstractor.data.demo.settings import DemoCorpusParams
 from abstractor.machine.compute import Inference, Machine
 from abstractor.models.fetch import Backbone

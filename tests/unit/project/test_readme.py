@@ -4,7 +4,7 @@ import re
 
 from support import ROOT
 
-from abstractor.base.files import read_yaml
+from abstractor.base.yaml_file import read_yaml
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from support import ROOT
 
-from abstractor.base.files import read_yaml
+from abstractor.base.yaml_file import read_yaml
 
 TRUSTED = "trusted-${trusted_remote}"
 

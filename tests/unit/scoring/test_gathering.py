@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from abstractor.base.members import Members
+from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import predictions
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.data.predictions import PredictionsError
 from abstractor.scoring import gathering
 
 CODEBOOK = Codebook(

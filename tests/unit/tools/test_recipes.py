@@ -8,13 +8,13 @@ from typing import Any
 import networkx as nx
 import pytest
 import recipe
-import yaml
 from dvc.repo import Repo
 from support import ROOT
 
 from abstractor.base.members import read as read_members
 from abstractor.base.messages.fetch import BackboneError
 from abstractor.base.params import Params
+from abstractor.base.yaml_file import read_yaml
 from abstractor.machine.compute import Inference, Machine
 from abstractor.models.fetch import Backbone, HubSource, fetch
 from abstractor.training.ar.settings import ArModel
@@ -48,7 +48,7 @@ def graph_of(folder: Path) -> Any:
 
 
 def test_the_demos_models_are_those_that_recipes_start_from() -> None:
-    assert set(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["models"]) == recipe.DEMO
+    assert set(read_yaml(ROOT / "params.yaml")["models"]) == recipe.DEMO
 
 
 @pytest.mark.parametrize("name", recipe.names())
@@ -120,10 +120,10 @@ def test_backbones_of_the_hub_are_refused_until_they_are_pinned(project: Path, n
 
 
 def test_a_recipe_changes_what_it_names_and_keeps_the_rest(project: Path) -> None:
-    before = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    before = read_yaml(project / "params.yaml")
     recipe.apply("two_rounds", project / "params.yaml")
     text = (project / "params.yaml").read_text(encoding="utf-8")
-    after = yaml.safe_load(text)
+    after = read_yaml(project / "params.yaml")
     assert "# Weight of R-Drop" in text
     student = after["models"].pop("sc1_student")
     assert student == before["models"]["sc1_minilm"] | {"learns": {"labels": "coded", "rewrites": "none", "made": 1}}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import supply_chain
-import yaml
 from packaging.utils import canonicalize_name
 from support import ROOT
+
+from abstractor.base.yaml_file import read_yaml
 
 PAGE = (ROOT / "docs/evidence/supply-chain.md").read_text(encoding="utf-8")
 BILLS = {
@@ -47,7 +48,7 @@ def test_every_flagged_package_is_looked_at() -> None:
 
 @pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.stem)
 def test_every_backbone_has_a_licence_line(path: Path) -> None:
-    for spec in (yaml.safe_load(path.read_text(encoding="utf-8")).get("backbones") or {}).values():
+    for spec in (read_yaml(path).get("backbones") or {}).values():
         if spec is not None and spec["source"] != "folder":
             name = f"`{spec['repo']}`" if spec["source"] == "hub" else f"`{spec['package']}` {spec['version']}"
             assert re.search(rf"^\| {re.escape(name)} \| \w", PAGE, re.MULTILINE), f"{name} stands not in the table"

@@ -9,9 +9,9 @@ from support import ROOT
 from t4_plan import Load, PlanError
 from transformers import AutoConfig
 
-from abstractor.base.files import read_yaml
 from abstractor.base.members import read as read_members
 from abstractor.base.params import Params
+from abstractor.base.yaml_file import read_yaml
 from abstractor.handoff.costs import Shape
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.sc.settings import ScModel

@@ -28,7 +28,7 @@ def tokenise(
         prompts: of the model.
         codebook: names the narrative columns and the variables.
         cases: index uid.
-        targets: index uid, at least of `cases`; see `abstractor.targets`; None for cases to predict.
+        targets: index uid, at least of `cases`; see `lessons.targets`; None for cases to predict.
         rewritten: index uid, paraphrased narratives of some cases.
 
     Returns:
@@ -59,9 +59,7 @@ def option_targets(codebook: Codebook, targets: pd.DataFrame) -> np.ndarray:
     width = max(len(variable.codes) for variable in codebook.variables)
     result = np.zeros((len(targets), len(codebook.variables), width), dtype=np.float32)
     for number, variable in enumerate(codebook.variables):
-        given = targets[list(variable.columns)].to_numpy(np.float32)
-        if variable.kind == "binary":
-            given = np.concatenate([1 - given, given], axis=1)
+        given = variable.by_code(targets[list(variable.columns)].to_numpy(np.float32))
         result[:, number, : given.shape[1]] = given
         result[np.isnan(given).any(axis=1), number] = np.nan
     return result

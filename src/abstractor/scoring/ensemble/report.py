@@ -144,11 +144,11 @@ def lines(table: Mapping[str, Any]) -> str:
 def f1_plot(
     codebook: Codebook, labels: pd.DataFrame, decisions: Mapping[str, pd.DataFrame], smallest: int
 ) -> pd.DataFrame:
-    """Rows `variable`, `system`, `f1` of the given systems; no row where `disclosure` withholds the variable's F1."""
+    """Rows `variable`, `system`, `f1` of the given systems; no row where `small_counts` withholds the variable's F1."""
     points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
     thin = small_counts.thin_variables(codebook, labels, smallest)
-    told = [variable for variable in codebook.names if variable not in thin]
-    rows = [(variable, name, points[name][variable]) for variable in told for name in points]
+    released = [variable for variable in codebook.names if variable not in thin]
+    rows = [(variable, name, points[name][variable]) for variable in released for name in points]
     return pd.DataFrame(rows, columns=["variable", "system", "f1"]).round(5)
 
 

@@ -216,7 +216,7 @@ def test_predictions_are_probabilities(tmp_path: Path, book: Codebook, survives:
     def read(content: bytes) -> None:
         path = put(tmp_path / "p.parquet", content)
         table = predictions.read(path, book)
-        assert list(predictions.read_uids(path)) == list(table.index)
+        assert list(predictions.read_uids(path, book)) == list(table.index)
         parts = list(predictions.read_parts(path, book, 2))
         assert sum(map(len, parts)) == len(table)
         values = table.to_numpy()
