@@ -3,6 +3,8 @@
 pip resolves once, with the extras `gpu` and `dev` and the CUDA build of torch; what the `gpu` extra and CUDA
 bring is left out of cpu.txt. So whatever both locks name, they name at one version. The tools of the
 `audit` extra live in an environment of their own, hence in a lock of their own.
+
+A lock is one list for every Python that pyproject.toml allows: the index is asked for each pin on each of them.
 """
 
 import json
@@ -16,8 +18,11 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+PYTHONS = ("3.11", "3.12", "3.13")
+SOURCE_ONLY = "antlr4-python3-runtime"
+"""Has no wheel, and needs none: it is Python alone."""
 HEADER = """\
-# Written by `make lock` from pyproject.toml (Python 3.11, Linux): every version, {what}.
+# Written by `make lock` from pyproject.toml, one list for Python 3.11 to 3.13 on Linux: {what}.
 # No hashes, since the build of torch differs by machine: pip's own configuration chooses CPU or CUDA.
 # {cuda}
 """
@@ -27,7 +32,8 @@ GPU = HEADER.format(
     cuda="The CUDA packages and triton are those that torch pins; unsloth alone would take a newer triton.",
 )
 AUDIT = """\
-# Written by `make lock` from pyproject.toml (Python 3.11, Linux): the tools of `make supply-chain` and `make audit`.
+# Written by `make lock` from pyproject.toml, one list for Python 3.11 to 3.13 on Linux: the tools of
+# `make supply-chain` and `make audit`.
 """
 
 
@@ -47,7 +53,17 @@ def write(lock: str, header: str, found: dict[str, dict[str, Any]]) -> None:
     # The local suffix (+cpu, +cu130) names a build, which is the machine's choice.
     pins = [f"{name}=={metadata['version'].split('+')[0]}\n" for name, metadata in sorted(found.items())]
     Path(f"requirements/{lock}.txt").write_text(header + "".join(pins), encoding="utf-8")
+    for python in PYTHONS:
+        check(lock, python)
     print(f"requirements/{lock}.txt: {len(pins)} packages")
+
+
+def check(lock: str, python: str) -> None:
+    """Ask the index for a file of every pin that installs on `python`; pip names the pin that has none, and fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = ["--only-binary", ":all:", "--no-binary", SOURCE_ONLY]
+        options = ["--quiet", "--dry-run", "--no-deps", "--python-version", python, "--target", folder, *files]
+        subprocess.run([sys.executable, "-m", "pip", "install", *options, "-r", f"requirements/{lock}.txt"], check=True)
 
 
 def resolve(requirements: list[str]) -> dict[str, dict[str, Any]]:
