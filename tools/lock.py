@@ -3,8 +3,6 @@
 pip resolves once, with the extras `gpu` and `dev` and the CUDA build of torch; what the `gpu` extra and CUDA
 bring is left out of cpu.txt. So whatever both locks name, they name at one version. The tools of the
 `audit` extra live in an environment of their own, hence in a lock of their own.
-
-A lock is one list for every Python that pyproject.toml allows: the index is asked for each pin on each of them.
 """
 
 import json
@@ -19,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PYTHONS = ("3.11", "3.12", "3.13")
+"""Those that pyproject.toml allows: one list for all."""
 SOURCE_ONLY = "antlr4-python3-runtime"
 """Has no wheel, and needs none: it is Python alone."""
 HEADER = """\
