@@ -1,8 +1,10 @@
-# abstractor: `make` prints the targets. Needs Python 3.11, git, make and a package index that pip can reach.
+# abstractor: `make` prints the targets. Needs Python 3.11 to 3.13, git, make and a package index that pip can reach.
 
 SHELL := bash
 .DEFAULT_GOAL := help
 
+# The first of these that is of a version named here and makes a whole virtual environment.
+pythons := python3.11 python3.12 python3.13 python3 python
 # cpu, or gpu with unsloth and bitsandbytes: `make setup LOCK=gpu`
 LOCK ?= cpu
 
@@ -16,6 +18,10 @@ export DVC_NO_ANALYTICS := 1
 export TOKENIZERS_PARALLELISM := false
 # The stages' commands say `python`: it must be this environment's.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+# A user's settings would bring other modules, or have pip install elsewhere.
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON
+export PIP_USER := 0
 
 installed := .venv/.installed-$(LOCK)
 # The tools of the audit and of the documentation, apart from the packages that the project runs on.
@@ -132,7 +138,7 @@ clean: ## remove the environment and the tools' caches, no data and no model
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .scratch build/docs build/doctrees src/*.egg-info
 	find src stages tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(installed): requirements/$(LOCK).txt pyproject.toml | .venv/bin/python
+$(installed): requirements/$(LOCK).txt .venv/bin/python .venv/bin/pip
 	@# DVC gives what it fetches modes of its own, so others may not enter at all.
 	chmod 700 .dvc data models
 	$(owner_only) .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
@@ -145,8 +151,17 @@ $(audit_tools) $(docs_tools): .venv/%/.installed: requirements/%.txt | setup
 	.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-.venv/bin/python:
-	@$(owner_only) for python in python3.11 python3 python; do \
-	  "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || continue; \
-	  exec "$$python" -m venv --clear .venv; \
-	done; echo "error: expected Python 3.11 as python3.11, python3 or python, found none; install it" >&2; exit 2
+# pip comes last: an environment without it is half-made, and made anew.
+.venv/bin/python .venv/bin/pip &:
+	@rm -rf .venv
+	@$(owner_only) bare=; for python in $(pythons); do \
+	  name=$$("$$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])' 2>/dev/null); \
+	  [[ " $(pythons) " == *" $$name "* ]] || continue; \
+	  "$$python" -m venv .venv >/dev/null && exit; \
+	  rm -rf .venv; bare=$${bare:-$$name}; \
+	done; \
+	if [ "$$bare" ]; then \
+	  echo "error: expected a virtual environment with pip, found that $$bare cannot make one; install $$bare-venv" >&2; \
+	else \
+	  echo "error: expected one of $(filter python3.%,$(pythons)), found none; install one, with its -venv package" >&2; \
+	fi; exit 2

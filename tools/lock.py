@@ -16,8 +16,12 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+PYTHONS = ("3.11", "3.12", "3.13")
+"""Those that pyproject.toml allows: one list for all."""
+SOURCE_ONLY = "antlr4-python3-runtime"
+"""Has no wheel, and needs none: it is Python alone."""
 HEADER = """\
-# Written by `make lock` from pyproject.toml (Python 3.11, Linux): every version, {what}.
+# Written by `make lock` from pyproject.toml, one list for Python 3.11 to 3.13 on Linux: {what}.
 # No hashes, since the build of torch differs by machine: pip's own configuration chooses CPU or CUDA.
 # {cuda}
 """
@@ -27,7 +31,8 @@ GPU = HEADER.format(
     cuda="The CUDA packages and triton are those that torch pins; unsloth alone would take a newer triton.",
 )
 TOOLS = """\
-# Written by `make lock` from pyproject.toml (Python 3.11, Linux): the tools of {what}.
+# Written by `make lock` from pyproject.toml, one list for Python 3.11 to 3.13 on Linux: the tools of
+# {what}.
 """
 AUDIT = TOOLS.format(what="`make supply-chain` and `make audit`")
 DOCS = TOOLS.format(what="`make docs`")
@@ -50,7 +55,17 @@ def write(lock: str, header: str, found: dict[str, dict[str, Any]]) -> None:
     # The local suffix (+cpu, +cu130) names a build, which is the machine's choice.
     pins = [f"{name}=={metadata['version'].split('+')[0]}\n" for name, metadata in sorted(found.items())]
     Path(f"requirements/{lock}.txt").write_text(header + "".join(pins), encoding="utf-8")
+    for python in PYTHONS:
+        check(lock, python)
     print(f"requirements/{lock}.txt: {len(pins)} packages")
+
+
+def check(lock: str, python: str) -> None:
+    """Ask the index for a file of every pin that installs on `python`; pip names the pin that has none, and fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = ["--only-binary", ":all:", "--no-binary", SOURCE_ONLY]
+        options = ["--quiet", "--dry-run", "--no-deps", "--python-version", python, "--target", folder, *files]
+        subprocess.run([sys.executable, "-m", "pip", "install", *options, "-r", f"requirements/{lock}.txt"], check=True)
 
 
 def resolve(requirements: list[str]) -> dict[str, dict[str, Any]]:
