@@ -245,7 +245,7 @@ def holders(folder: Path) -> set[Path]:
 
 
 def outside(project: Project) -> set[Path]:
-    """Files that hold a marker and should not: of the project, its home, its temporary folders, what DVC keeps apart."""
+    """Files that hold a marker and should not: of the project, its home, temporary folders, what DVC keeps apart."""
     allowed = [project.folder / name for name in ("data", ".dvc/cache", "tiny")]
     everywhere = holders(project.folder.parent) | holders(warm.folder())
     return {path for path in everywhere if not any(path.is_relative_to(place) for place in allowed)}

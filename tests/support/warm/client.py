@@ -12,6 +12,7 @@ import struct
 import sys
 from typing import NoReturn
 
+NAMESPACES = ("mnt", "net", "pid", "user")
 HERE = os.path.dirname(os.path.abspath(__file__))
 UNDERSTOOD = {"PYTHONHASHSEED", "PYTHONPATH"}
 """Variables of the interpreter itself that the server knows how to obey."""
@@ -23,23 +24,26 @@ def main() -> NoReturn:
     if name != "python":
         arguments = [os.path.join(os.path.dirname(sys.executable), name), *arguments]
     variables = {variable for variable in os.environ if variable.startswith("PYTHON")}
-    is_script = arguments and (arguments[0] == "-c" or not arguments[0].startswith("-"))
-    try:
-        if is_script and variables <= UNDERSTOOD:
-            leave_as(forked(arguments))
-    except OSError:
-        pass  # no server is within reach
+    is_program = bool(arguments) and (arguments[0] == "-c" or os.path.isfile(arguments[0]))
+    if is_program and variables <= UNDERSTOOD and (server := connected()):
+        leave_as(ended(server, arguments))
     os.execv(sys.executable, [sys.executable, *arguments])
 
 
-def forked(arguments: list[str]) -> int:
-    """Have the command run; its exit code, negative for a signal. Raises OSError if it was not run."""
+def connected() -> socket.socket | None:
+    """The server of this hash seed, if it is there and sees the same machine."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    server.connect(os.path.join(HERE, os.environ.get("PYTHONHASHSEED", "none")))
-    peer, *_ = struct.unpack("3i", server.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    for kind in ("mnt", "net", "pid", "user"):
-        if os.readlink(f"/proc/{peer}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"):
-            raise OSError
+    try:
+        server.connect(os.path.join(HERE, os.environ.get("PYTHONHASHSEED", "none")))
+        peer, *_ = struct.unpack("3i", server.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        spaces = [[os.readlink(f"/proc/{who}/ns/{kind}") for kind in NAMESPACES] for who in (peer, "self")]
+    except OSError:
+        return None
+    return server if spaces[0] == spaces[1] else None
+
+
+def ended(server: socket.socket, arguments: list[str]) -> int:
+    """Have the command run, and pass signals on to it; its exit code, negative for a signal."""
     os.umask(umask := os.umask(0))
     request = marshal.dumps((arguments, os.getcwd(), dict(os.environ), umask))
     socket.send_fds(server, [request], [0, 1, 2])
@@ -52,7 +56,8 @@ def forked(arguments: list[str]) -> int:
 def leave_as(code: int) -> NoReturn:
     """Leave with an exit code, or by the signal that it stands for."""
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+        if code != -signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 

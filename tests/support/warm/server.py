@@ -74,45 +74,61 @@ def serve(path: str) -> Request:
     print("ready", flush=True)
     while True:
         (key, _), *_ = watched.select()
-        child = key.data
         if key.fd == 0:
-            for other in {key.data for key in watched.get_map().values()} - {None}:
-                os.kill(other.process, signal.SIGKILL)
-            shutil.rmtree(os.path.dirname(path))
-            sys.exit()
+            end(watched, os.path.dirname(path))
         elif key.fileobj is listener:
-            client = listener.accept()[0]
-            message, streams, *_ = socket.recv_fds(client, 2**20, 3)
-            if not message:
-                client.close()
-                continue
-            process = os.fork()
-            if process == 0:
-                for held in (client, *(key.fileobj for key in watched.get_map().values())):
-                    held.close() if isinstance(held, socket.socket) else os.close(held)
-                watched.close()
-                for number, stream in enumerate(streams):
-                    os.dup2(stream, number)
-                    os.close(stream)
-                return Request(*marshal.loads(message))
-            for stream in streams:
-                os.close(stream)
-            client.send(b"%d" % process)
-            child = Child(process, client, os.pidfd_open(process))
-            watched.register(client, selectors.EVENT_READ, child)
-            watched.register(child.ended, selectors.EVENT_READ, child)
-        elif key.fileobj is child.client:
-            watched.unregister(child.client)
-            os.kill(child.process, signal.SIGKILL)
+            if request := fork(watched, listener.accept()[0]):
+                return request
+        elif key.fileobj is key.data.client:  # it died: nobody waits for the command any more
+            watched.unregister(key.data.client)
+            os.kill(key.data.process, signal.SIGKILL)
         else:
-            watched.unregister(child.ended)
-            with suppress(KeyError):
-                watched.unregister(child.client)
-            _, status = os.waitpid(child.process, 0)
-            with suppress(OSError):
-                child.client.send(b"%d" % status)
-            child.client.close()
-            os.close(child.ended)
+            report(watched, key.data)
+
+
+def fork(watched: selectors.BaseSelector, client: socket.socket) -> Request | None:
+    """In the fork, the request; in the server, None."""
+    message, streams, *_ = socket.recv_fds(client, 2**20, 3)
+    if not message:  # it changed its mind
+        client.close()
+        return None
+    process = os.fork()
+    if process == 0:
+        for held in (client, *(key.fileobj for key in watched.get_map().values())):
+            held.close() if isinstance(held, socket.socket) else os.close(held)
+        watched.close()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        return Request(*marshal.loads(message))
+    for stream in streams:
+        os.close(stream)
+    with suppress(OSError):  # it may have been killed meanwhile
+        client.send(b"%d" % process)
+    child = Child(process, client, os.pidfd_open(process))
+    watched.register(child.client, selectors.EVENT_READ, child)
+    watched.register(child.ended, selectors.EVENT_READ, child)
+    return None
+
+
+def report(watched: selectors.BaseSelector, child: Child) -> None:
+    """Tell the client, if it is still there, how its command ended."""
+    _, status = os.waitpid(child.process, 0)
+    with suppress(KeyError):
+        watched.unregister(child.client)
+    with suppress(OSError):
+        child.client.send(b"%d" % status)
+    child.client.close()
+    watched.unregister(child.ended)
+    os.close(child.ended)
+
+
+def end(watched: selectors.BaseSelector, folder: str) -> NoReturn:
+    """Leave nothing behind."""
+    for child in {key.data for key in watched.get_map().values()} - {None}:
+        os.kill(child.process, signal.SIGKILL)
+    shutil.rmtree(folder)
+    sys.exit()
 
 
 def become(request: Request, installed: list[str]) -> tuple[types.CodeType, dict[str, Any]]:
@@ -123,7 +139,7 @@ def become(request: Request, installed: list[str]) -> tuple[types.CodeType, dict
     os.environ.update(request.environment)
     tempfile.tempdir = None
     sys.modules["numpy"].random.seed()  # else the draws of all forks would be the same
-    main = types.ModuleType("__main__")
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
     if request.arguments[0] == "-c":
         name, place, source = "<string>", "", request.arguments[1].encode()
         sys.argv = ["-c", *request.arguments[2:]]
@@ -132,18 +148,16 @@ def become(request: Request, installed: list[str]) -> tuple[types.CodeType, dict
         main.__file__ = os.path.abspath(name)
         place = os.path.dirname(os.path.realpath(name))
         sys.argv = request.arguments
-        with open(name, "rb") as script:
-            source = script.read()
+        source = Path(name).read_bytes()
     modules = [folder for folder in os.environ.get("PYTHONPATH", "").split(":") if folder]
     sys.path[:] = [place, *modules, *installed]
-    sys.modules["__main__"] = main
     site.execsitecustomize()
     return compile(source, name, "exec", dont_inherit=True), main.__dict__
 
 
 def run(code: types.CodeType, main: dict[str, Any]) -> NoReturn:
     """Run the command and leave as the interpreter would, without taking down module after module before."""
-    status = 0
+    status, signalled = 0, False
     try:
         exec(code, main)
     except SystemExit as leaving:
@@ -152,11 +166,14 @@ def run(code: types.CodeType, main: dict[str, Any]) -> NoReturn:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
-        status = 1
+        status, signalled = 1, isinstance(error, KeyboardInterrupt)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+    if signalled:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(status & 0xFF)
 
 
