@@ -42,7 +42,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def _hooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put back after each test, since `run_script` changes them for good."""
+    """Put back after each test, since `run_script` changes them for good; it also looks where the script lies."""
+    monkeypatch.setattr(sys, "argv", ["pytest"])
     for module, hook in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
         monkeypatch.setattr(module, hook, getattr(module, hook))
 

@@ -14,6 +14,18 @@ PROBE = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'word', ('
 """Sends a packet to an address that is nobody's."""
 
 
+@pytest.fixture
+def copy(copy: Callable[[], tiny.Project]) -> Callable[[], tiny.Project]:
+    """Copies whose every command imports its libraries itself: some go online, or do not, when they are imported."""
+
+    def make() -> tiny.Project:
+        project = copy()
+        project.cold = True
+        return project
+
+    return make
+
+
 def test_stages_send_nothing(copy: Callable[[], tiny.Project], tally: tally.Tally, tmp_path: Path) -> None:
     counted = tmp_path / "carried"
     if not sealed.is_possible(counted):

@@ -108,8 +108,9 @@ def test_bad_input_leaves_the_prepared_cases_as_they_were(copy: Callable[[], tin
 
 
 def test_two_clones_predict_the_same_bytes(finished: tiny.Project, tmp_path: Path) -> None:
-    """Another path, another hash seed, no shared cache."""
+    """Another path, another hash seed, no shared cache; and no warm interpreter, whose hash seed is another."""
     other = tiny.finish(tmp_path / "elsewhere" / "clone", hash_seed="2")
+    assert other.network == []
     assert other.predictions() == finished.predictions()
     for name in ("sc1_minilm", "sc2_minilm", "ar_smollm2"):
         for path in (finished.folder / "models" / name / "0").iterdir():

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from support import ROOT
+from support import ROOT, warm
 
 WATCH = ROOT / "tests/support/watch"
 MARKERS = tuple(start + end for start, end in (("zqvar", "nelbok"), ("wyxtrom", "lape")))
@@ -43,6 +43,8 @@ class Project:
     """Everything that any command printed."""
     umask: int = 0o077
     """As the Makefile's recipes have it."""
+    cold: bool = False
+    """Whether every command starts an interpreter of its own, see `support.warm`."""
 
     @property
     def network(self) -> list[str]:
@@ -50,9 +52,11 @@ class Project:
         log = self.folder.parent / "network.log"
         return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
 
-    def options(self) -> dict[str, Any]:
+    def options(self, cold: bool = False) -> dict[str, Any]:
         """Of `subprocess` for every command: the place, an environment of its own, the umask."""
-        environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
+        programs = [Path(sys.executable).parent, os.environ["PATH"]]
+        programs[:0] = [] if cold or self.cold else [warm.folder()]
+        environment = {"PATH": ":".join(map(str, programs)), "LANG": "C.UTF-8"}
         home, scratch = self.folder.parent / "home", self.folder.parent / "tmp"
         modules = [str(WATCH), *filter(None, [self.environment.get("PYTHONPATH")])]
         environment |= {"WATCH_NETWORK": str(self.folder.parent / "network.log")}
@@ -89,9 +93,9 @@ class Project:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start a command in a process group of its own, to be stopped; nothing that it prints is kept."""
+        """Start a command in a process group of its own, to be killed as a whole; nothing that it prints is kept."""
         quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(command, start_new_session=True, **quiet, **self.options())
+        return subprocess.Popen(command, start_new_session=True, **quiet, **self.options(cold=True))
 
     def made(self) -> dict[str, bytes]:
         """The bytes of every file that stages make from cases: tables, models, submission."""
@@ -242,9 +246,9 @@ def holders(folder: Path) -> set[Path]:
 
 
 def outside(project: Project) -> set[Path]:
-    """Files that hold a marker and should not: of the project, its home, its temporary folder, what DVC keeps apart."""
+    """Files that hold a marker and should not: of the project, its home, temporary folders, what DVC keeps apart."""
     allowed = [project.folder / name for name in ("data", ".dvc/cache", "tiny")]
-    everywhere = holders(project.folder.parent)
+    everywhere = holders(project.folder.parent) | holders(warm.folder())
     return {path for path in everywhere if not any(path.is_relative_to(place) for place in allowed)}
 
 
