@@ -17,8 +17,8 @@ def main() -> None:
     from abstractor.data import folds, predictions
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import read_prepared_labels
+    from abstractor.predicting import gathering
     from abstractor.runs.inputs import Inputs
-    from abstractor.scoring import gathering
     from abstractor.scoring.ensemble import blend, report, submission
     from abstractor.scoring.scores import small_counts, thresholds
 

@@ -9,8 +9,8 @@ def main() -> None:
     """Write each model's mean over its folds; refuse when a model or fold that params call for is missing."""
     from abstractor.base import members
     from abstractor.data.cases import codebook
+    from abstractor.predicting import gathering
     from abstractor.runs.inputs import Inputs
-    from abstractor.scoring import gathering
 
     inputs = Inputs()
     models, book = members.read(inputs), codebook.load(inputs.codebook())

@@ -15,8 +15,8 @@ def main() -> None:
 
     from abstractor.data import folds
     from abstractor.data.cases import codebook
+    from abstractor.predicting import gathering
     from abstractor.runs.inputs import Inputs
-    from abstractor.scoring import gathering
     from abstractor.training.lessons import examples
     from abstractor.training.rounds import synthetic
 

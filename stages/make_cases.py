@@ -29,8 +29,8 @@ def main() -> None:
 
     from abstractor.models.backbones.local import check_backbone
     from abstractor.writing import make, sources
-    from abstractor.writing.settings import MakeCases, Writer
-    from abstractor.writing.writer import load_writer
+    from abstractor.writing.engine.settings import MakeCases, Writer
+    from abstractor.writing.engine.writer import load_writer
 
     name, fold, seed = arguments.writer, arguments.fold, inputs.get("seed", Seed)
     writer, settings = inputs.get(f"writers.{name}", Writer), inputs.get("make_cases", MakeCases)

@@ -24,9 +24,9 @@ def main() -> None:
     compute = inputs.also(prepare_machine(inputs.get("infer", Inference)))
 
     from abstractor.models.backbones.local import check_backbone
+    from abstractor.writing.engine.settings import Rewrite, Writer
+    from abstractor.writing.engine.writer import load_writer
     from abstractor.writing.rewrite import rewrite_cases
-    from abstractor.writing.settings import Rewrite, Writer
-    from abstractor.writing.writer import load_writer
 
     writer, settings = inputs.get(f"writers.{name}", Writer), inputs.get("rewrite", Rewrite)
     seed, book = inputs.get("seed", Seed), codebook.load(inputs.codebook())

@@ -84,8 +84,8 @@ def predict() -> None:
     from abstractor.data.cases.prepared import PreparedCases, write_cases
     from abstractor.data.raw.cases import read_features, read_layout
     from abstractor.machine.compute import Inference, prepare_machine
+    from abstractor.predicting import gathering
     from abstractor.runs import resume
-    from abstractor.scoring import gathering
     from abstractor.scoring.ensemble import blend, submission
     from abstractor.scoring.scores import thresholds
 

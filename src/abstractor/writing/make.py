@@ -7,12 +7,12 @@ import pandas as pd
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.training.rounds.synthetic import SOURCES
-from abstractor.writing.checks import tally
-from abstractor.writing.prompts import Style, case_prompt, making
-from abstractor.writing.settings import MakeCases
+from abstractor.writing.engine.checks import tally
+from abstractor.writing.engine.prompts import Style, case_prompt, making
+from abstractor.writing.engine.settings import MakeCases
+from abstractor.writing.engine.verdicts import judge
+from abstractor.writing.engine.writer import Write
 from abstractor.writing.sources import Sources
-from abstractor.writing.verdicts import judge
-from abstractor.writing.writer import Write
 
 
 class Made(NamedTuple):

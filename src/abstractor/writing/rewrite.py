@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.writing.checks import Reason, tally, words
-from abstractor.writing.prompts import Style, paraphrase_prompt, rewriting
-from abstractor.writing.settings import Rewrite
-from abstractor.writing.verdicts import judge
-from abstractor.writing.writer import Write
+from abstractor.writing.engine.checks import Reason, tally, words
+from abstractor.writing.engine.prompts import Style, paraphrase_prompt, rewriting
+from abstractor.writing.engine.settings import Rewrite
+from abstractor.writing.engine.verdicts import judge
+from abstractor.writing.engine.writer import Write
 
 
 class Rewritten(NamedTuple):

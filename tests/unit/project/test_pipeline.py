@@ -23,7 +23,7 @@ from abstractor.scoring.scores.small_counts import SmallestCount
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.rounds.label_errors import CorrectionParams
 from abstractor.training.sc.settings import ScModel
-from abstractor.writing.settings import MakeCases, Rewrite, Writer
+from abstractor.writing.engine.settings import MakeCases, Rewrite, Writer
 
 SRC = Path("src")
 STAGES: dict[str, Any] = {

@@ -22,7 +22,7 @@ from abstractor.training.mlm.settings import MlmParams
 from abstractor.training.rounds import synthetic
 from abstractor.training.rounds.label_errors import CorrectionParams
 from abstractor.training.sc.settings import ScModel
-from abstractor.writing.settings import MakeCases, Rewrite, Writer
+from abstractor.writing.engine.settings import MakeCases, Rewrite, Writer
 
 KINDS = {"backbones": Backbone, "writers": Writer, "mlm": MlmParams}
 SECTIONS = {"train": Machine, "infer": Inference, "make_cases": MakeCases, "rewrite": Rewrite}

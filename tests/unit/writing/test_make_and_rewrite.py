@@ -12,12 +12,12 @@ from abstractor.data.cases.codebook import Codebook
 from abstractor.data.cases.prepared import read_prepared_cases, write_cases
 from abstractor.machine.compute import Compute
 from abstractor.training.rounds.synthetic import write
+from abstractor.writing.engine.settings import MakeCases, Rewrite, Writer
+from abstractor.writing.engine.tokens import Written
+from abstractor.writing.engine.writer import load_writer
 from abstractor.writing.make import make_cases, possible_sources
 from abstractor.writing.rewrite import rewrite_cases
-from abstractor.writing.settings import MakeCases, Rewrite, Writer
 from abstractor.writing.sources import Sources, share
-from abstractor.writing.tokens import Written
-from abstractor.writing.writer import load_writer
 
 MAKING = MakeCases(cases=1, least_words=3, most_copied=0.5)
 REWRITING = Rewrite(least_share=0.5, most_copied=0.5)

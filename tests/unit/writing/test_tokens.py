@@ -9,9 +9,9 @@ from tokenizers.processors import TemplateProcessing
 
 from abstractor.base.messages.writing import WritingError
 from abstractor.data.cases.codebook import Codebook
-from abstractor.writing.checks import BROKEN
-from abstractor.writing.prompts import Style, case_prompt, making, paraphrase_prompt, rewriting
-from abstractor.writing.tokens import TextTokens, Written
+from abstractor.writing.engine.checks import BROKEN
+from abstractor.writing.engine.prompts import Style, case_prompt, making, paraphrase_prompt, rewriting
+from abstractor.writing.engine.tokens import TextTokens, Written
 
 TURN, END = 2, 0
 

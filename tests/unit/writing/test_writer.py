@@ -10,10 +10,10 @@ from abstractor.base.errors import RunError
 from abstractor.base.messages.writing import WritingError
 from abstractor.machine.compute import Compute
 from abstractor.models.backbones.local import backbone_folder
-from abstractor.writing import transformers_engine, vllm_engine
-from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import TextTokens, Written
-from abstractor.writing.writer import choose_engine, load_writer
+from abstractor.writing.engine import transformers_engine, vllm_engine
+from abstractor.writing.engine.settings import Writer
+from abstractor.writing.engine.tokens import TextTokens, Written
+from abstractor.writing.engine.writer import choose_engine, load_writer
 
 CPU = Compute(torch.device("cpu"), torch.float32, "a test")
 PROMPTS = ["Case 1\nSeen.", "Case 2\nSeen at home, later at work.", "A", "Case 4", "Case 5\nSeen twice."]

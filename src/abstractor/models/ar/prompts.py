@@ -14,7 +14,7 @@ from typing import Any
 
 from abstractor.base.messages import prompts as messages
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.models import chat
+from abstractor.models.ar import chat
 from abstractor.models.rows.truncation import fair_shares
 
 CUT = " ... "

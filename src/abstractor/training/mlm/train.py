@@ -30,7 +30,7 @@ from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.backbones.local import backbone_folder
 from abstractor.models.rows.batching import alignment
-from abstractor.models.rows.plain_tokens import plain_tokens
+from abstractor.models.sc.plain_tokens import plain_tokens
 from abstractor.training.loop.callbacks import Progress
 from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
 from abstractor.training.mlm.settings import MlmParams

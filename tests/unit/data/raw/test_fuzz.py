@@ -20,13 +20,12 @@ from abstractor.base import files
 from abstractor.base.errors import UserError
 from abstractor.base.members import Folds, Members
 from abstractor.base.params import Params, Seed
-from abstractor.data import predictions
+from abstractor.data import install, predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.codebook import Codebook
-from abstractor.data.raw import install
 from abstractor.data.raw.cases import read_features, read_labels
 from abstractor.machine.compute import Inference
-from abstractor.scoring import gathering
+from abstractor.predicting import gathering
 from abstractor.scoring.ensemble import blend, submission
 from abstractor.scoring.scores import thresholds
 

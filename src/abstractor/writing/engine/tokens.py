@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from abstractor.base.messages import writing as messages
-from abstractor.models import chat
-from abstractor.writing.checks import BROKEN
-from abstractor.writing.prompts import Style
+from abstractor.models.ar import chat
+from abstractor.writing.engine.checks import BROKEN
+from abstractor.writing.engine.prompts import Style
 
 _ASKED, _ANSWERED = "REQUESTSTANDSHERE", "ANSWERSTANDSHERE"
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from abstractor.writing.checks import Reason, copied_share, is_plain, words
-from abstractor.writing.prompts import Task
-from abstractor.writing.tokens import Written
+from abstractor.writing.engine.checks import Reason, copied_share, is_plain, words
+from abstractor.writing.engine.prompts import Task
+from abstractor.writing.engine.tokens import Written
 
 
 def judge(

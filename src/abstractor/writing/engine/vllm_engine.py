@@ -12,8 +12,8 @@ from pathlib import Path
 from abstractor.base.messages import writing as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
-from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import TextTokens
+from abstractor.writing.engine.settings import Writer
+from abstractor.writing.engine.tokens import TextTokens
 
 
 def is_installed() -> bool:

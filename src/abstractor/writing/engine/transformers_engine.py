@@ -14,8 +14,8 @@ from abstractor.base.messages import writing as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.backbones.attention_rules import choose_attention
-from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import TextTokens
+from abstractor.writing.engine.settings import Writer
+from abstractor.writing.engine.tokens import TextTokens
 
 
 def load(folder: Path, compute: Compute) -> Any:

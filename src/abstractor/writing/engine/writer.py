@@ -7,9 +7,9 @@ from typing import Any, Literal
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.backbones.local import backbone_folder
-from abstractor.writing import transformers_engine, vllm_engine
-from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import TextTokens, Written
+from abstractor.writing.engine import transformers_engine, vllm_engine
+from abstractor.writing.engine.settings import Writer
+from abstractor.writing.engine.tokens import TextTokens, Written
 
 Write = Callable[[Sequence[str], str | None], list[Written]]
 """Prompts and the marker that ends an answer (None: none) -> the answers, in order."""
