@@ -19,7 +19,7 @@ from abstractor.machine.compute import Compute, autocast, to_device
 from abstractor.models.ar import loading
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.rows import Batcher, option_targets, tokenise
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.ar.train import loss_function
 from abstractor.training.lessons.targets import of_labels

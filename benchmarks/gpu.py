@@ -72,7 +72,7 @@ def work(name: str, device: str, lora: bool) -> Work:
     from transformers import AutoModelForCausalLM
 
     from abstractor.models.ar.loading import add_lora
-    from abstractor.models.backbones.lora import Lora
+    from abstractor.models.shared.lora import Lora
 
     torch.manual_seed(0)
     dtype = torch.float32 if device == "cpu" else torch.float16

@@ -90,9 +90,9 @@ def _write_classifier(folder: Path, book: Codebook) -> None:
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     from abstractor.base.files import write_json
-    from abstractor.models.backbones.local import backbone_folder
     from abstractor.models.sc.classifier import Classifier
     from abstractor.models.sc.reading import Reading, save
+    from abstractor.models.shared.local import backbone_folder
     from abstractor.runs.integrity import pin
 
     torch.manual_seed(0)

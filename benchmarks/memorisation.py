@@ -31,7 +31,7 @@ from abstractor.machine.compute import Compute, Machine, autocast, prepare_machi
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.ar import loading
 from abstractor.models.ar.reading import Reading, save
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.ar.train import train
 from abstractor.training.lessons.examples import Examples

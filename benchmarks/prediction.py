@@ -17,11 +17,11 @@ from abstractor.base.params import Params
 from abstractor.machine.compute import Inference, Machine, prepare_machine
 from abstractor.models.ar.answers import answer_logits
 from abstractor.models.ar.rows import tokenise
-from abstractor.models.rows.batching import by_budget
 from abstractor.models.sc import rows as inputs
 from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.columns import Layout, probabilities
 from abstractor.models.sc.forms import FORMS
+from abstractor.models.shared.batching import by_budget
 from abstractor.predicting.predictor import Part
 from abstractor.training.sc.settings import ScModel
 

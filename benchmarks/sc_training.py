@@ -17,11 +17,11 @@ from transformers import AutoConfig
 from abstractor.base.params import Params
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, Machine, autocast, prepare_machine
-from abstractor.models.backbones.local import backbone_folder
 from abstractor.models.sc import rows
 from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.columns import Layout
 from abstractor.models.sc.forms import FORMS
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.lessons.targets import of_labels
 from abstractor.training.loop.steps import Steps
 from abstractor.training.sc.losses import rdrop_loss, supervised_loss

@@ -29,7 +29,7 @@ def main() -> None:
     infer = inputs.get("infer", Inference)
     compute = inputs.also(prepare_machine(infer))
 
-    from abstractor.models.backbones.local import check_backbone
+    from abstractor.models.shared.local import check_backbone
 
     kind, name, number, fold = arguments.kind, arguments.model, arguments.round, arguments.fold
     book, writers = codebook.load(inputs.codebook()), inputs.get("making", synthetic.Writers)

@@ -25,7 +25,7 @@ def main() -> None:
     infer = inputs.get("infer", Inference)
     compute = inputs.also(prepare_machine(infer))
 
-    from abstractor.models.backbones.local import check_backbone
+    from abstractor.models.shared.local import check_backbone
 
     kind, name, fold = arguments.kind, arguments.model, arguments.fold
     book = codebook.load(inputs.codebook())

@@ -23,7 +23,7 @@ def main() -> None:
     inputs = Inputs()
     compute = inputs.also(prepare_machine(inputs.get("infer", Inference)))
 
-    from abstractor.models.backbones.local import check_backbone
+    from abstractor.models.shared.local import check_backbone
     from abstractor.writing.engine.settings import Rewrite, Writer
     from abstractor.writing.engine.writer import load_writer
     from abstractor.writing.rewrite import rewrite_cases

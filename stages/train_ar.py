@@ -29,7 +29,7 @@ def main() -> None:
     compute = inputs.also(prepare_machine(inputs.get("train", Machine)))
 
     from abstractor.models.ar.reading import Reading, save
-    from abstractor.models.backbones.local import check_backbone
+    from abstractor.models.shared.local import check_backbone
     from abstractor.training.ar.train import train
     from abstractor.training.lessons import examples
 

@@ -24,8 +24,8 @@ def main() -> None:
     inputs = Inputs()
     compute = inputs.also(prepare_machine(inputs.get("train", Machine)))
 
-    from abstractor.models.backbones.local import check_backbone
     from abstractor.models.sc.reading import Reading, save
+    from abstractor.models.shared.local import check_backbone
     from abstractor.training.lessons import examples
     from abstractor.training.sc.settings import RDropWeight, ScModel
     from abstractor.training.sc.train import train

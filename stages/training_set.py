@@ -13,6 +13,7 @@ def main() -> None:
     model = parser.parse_args().model
 
     from abstractor.base.files import replaced
+    from abstractor.base.learns import Learns
     from abstractor.data import folds
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels
@@ -21,7 +22,7 @@ def main() -> None:
     from abstractor.training.rounds import assemble
 
     inputs = Inputs()
-    learns = inputs.get(f"models.{model}.learns", examples.Learns)
+    learns = inputs.get(f"models.{model}.learns", Learns)
     book = codebook.load(inputs.codebook())
     cases = read_prepared_cases(inputs.file("data/prepared/cases.parquet"), book)
     labels = read_prepared_labels(inputs.file("data/prepared/labels.parquet"), book)

@@ -20,6 +20,7 @@ from abstractor.runs.resume import PLUMBING
 
 PIPELINE, SRC, STAGES = Path("dvc.yaml"), Path("src"), Path("stages")
 _CODE = re.compile(r" +- (stages|src)/.*\n")
+_ONE_LINE = re.compile(r"( +deps: \[)(.*)(\]\n)")
 
 
 class DepsError(UserError):
@@ -169,13 +170,15 @@ def _block(text: str, name: str) -> tuple[int, int]:
 
 def _relisted(block: str, lines: list[str]) -> str:
     """A stage's text with other dependencies on code, in the place of the first one there."""
+    if short := _ONE_LINE.search(block):
+        data = [path for path in short[2].split(", ") if not path.startswith((f"{SRC}/", f"{STAGES}/"))]
+        return block.replace(short[0], f"{short[1]}{', '.join([*data, *lines])}{short[3]}")
     first = _CODE.search(block)
     if first is None:
         return block  # it shares another stage's list
-    indent = re.match(" +", first.group())
-    assert indent is not None
-    rest = block[: first.start()], _CODE.sub("", block[first.start() :])
-    return rest[0] + "".join(f"{indent.group()}- {line}\n" for line in lines) + rest[1]
+    indent = first.group()[: first.group().index("-")]
+    code = "".join(f"{indent}- {line}\n" for line in lines)
+    return block[: first.start()] + code + _CODE.sub("", block[first.start() :])
 
 
 def main() -> None:

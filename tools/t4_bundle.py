@@ -18,7 +18,7 @@ from abstractor.base.params import PARAMS, PIPELINE, CorpusName, Params
 from abstractor.base.script import run_script
 from abstractor.data.cases import codebook
 from abstractor.handoff import bundle
-from abstractor.models.backbones.local import backbone_folder, check_backbone
+from abstractor.models.shared.local import backbone_folder, check_backbone
 from abstractor.scoring.ensemble import blend
 
 OUT, FRAME, SRC = Path("build/t4-bundle.tar"), Path("tools/bundle"), Path("src")

@@ -78,7 +78,7 @@ def plan(params: Params, load: Load) -> list[Row]:
 
 def _classifier(params: Params, name: str, model: Any, apart: bool, load: Load, budget: int) -> Row:
     from abstractor.handoff import costs
-    from abstractor.models.rows.batching import cost
+    from abstractor.models.shared.batching import cost
 
     repo, config = backbone(params, model.backbone)
     shape = costs.Shape.of(config, head=False)
@@ -97,7 +97,7 @@ def _classifier(params: Params, name: str, model: Any, apart: bool, load: Load, 
 def _language_model(params: Params, name: str, model: Any, load: Load, budget: int) -> Row:
     from abstractor.handoff import costs
     from abstractor.models.ar.grouped_attention import EXACT_FOR
-    from abstractor.models.rows.batching import cost
+    from abstractor.models.shared.batching import cost
 
     repo, config = backbone(params, model.backbone)
     shape = costs.Shape.of(config)

@@ -13,7 +13,7 @@ from abstractor.models.ar.answers import answer_logits, check_prompts, probabili
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.reading import Design, read
 from abstractor.models.ar.rows import Batcher, tokenise
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder
 from abstractor.predicting.predictor import Part, Predictor
 
 

@@ -19,7 +19,7 @@ from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import predictions
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, autocast
-from abstractor.models.rows.batching import by_budget, cost
+from abstractor.models.shared.batching import by_budget, cost
 
 
 class Part(NamedTuple):

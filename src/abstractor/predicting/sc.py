@@ -7,12 +7,12 @@ import pandas as pd
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, to_device
-from abstractor.models.rows.batching import alignment
 from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.columns import Layout, probabilities
 from abstractor.models.sc.forms import FORMS, load
 from abstractor.models.sc.reading import read
 from abstractor.models.sc.rows import micro_batch, tokenise
+from abstractor.models.shared.batching import alignment
 from abstractor.predicting.predictor import Part, Predictor
 
 

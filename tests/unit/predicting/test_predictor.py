@@ -12,7 +12,7 @@ from abstractor.base.messages.predicting import ScoringError
 from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.machine.compute import Compute
-from abstractor.models.rows.batching import cost
+from abstractor.models.shared.batching import cost
 from abstractor.predicting import predictor
 from abstractor.predicting.predictor import Part, Predictor
 

@@ -9,7 +9,7 @@ import torch
 from abstractor.base.errors import RunError
 from abstractor.base.messages.writing import WritingError
 from abstractor.machine.compute import Compute
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder
 from abstractor.writing.engine import transformers_engine, vllm_engine
 from abstractor.writing.engine.settings import Writer
 from abstractor.writing.engine.tokens import TextTokens, Written

@@ -14,8 +14,8 @@ import torch
 from abstractor.base.errors import out_of_memory
 from abstractor.base.messages import language_models as messages
 from abstractor.machine.compute import go_offline
-from abstractor.models.backbones.attention_rules import choose_attention
-from abstractor.models.backbones.lora import Lora, adapted
+from abstractor.models.shared.attention_rules import choose_attention
+from abstractor.models.shared.lora import Lora, adapted
 from abstractor.runs.integrity import check_seal
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from abstractor.base.messages import prompts as messages
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.models.ar import chat
-from abstractor.models.rows.truncation import fair_shares
+from abstractor.models.shared.truncation import fair_shares
 
 CUT = " ... "
 """Stands where the middle of a long report was left out."""

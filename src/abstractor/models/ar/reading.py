@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from abstractor.base.files import replaced, write_json
 from abstractor.base.messages import language_models as messages
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.backbones.local import tidy_adapter
+from abstractor.models.shared.local import tidy_adapter
 from abstractor.runs.integrity import check_seal, write_seal
 
 _READING = "reading.json"

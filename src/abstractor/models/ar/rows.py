@@ -12,7 +12,7 @@ from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
 from abstractor.models.ar.packing import Batch, pack, separate
 from abstractor.models.ar.prompts import Prompts
-from abstractor.models.rows.batching import alignment, by_budget
+from abstractor.models.shared.batching import alignment, by_budget
 
 
 def tokenise(

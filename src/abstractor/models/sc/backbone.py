@@ -8,10 +8,10 @@ from peft import PeftModel
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from abstractor.base.messages import classifiers as messages
-from abstractor.models.backbones.attention_rules import Rule, choose_attention, rule
-from abstractor.models.backbones.local import backbone_folder
-from abstractor.models.backbones.lora import Lora, adapted
 from abstractor.models.sc import families
+from abstractor.models.shared.attention_rules import Rule, choose_attention, rule
+from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.lora import Lora, adapted
 
 
 class Design(Protocol):

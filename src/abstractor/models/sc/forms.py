@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 
 from abstractor.base.messages import classifiers as messages
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.backbones.local import backbone_folder
 from abstractor.models.sc import backbone, mask_classifier, mask_prompt
 from abstractor.models.sc.backbone import Design
 from abstractor.models.sc.classifier import Classifier, SequenceClassifier
 from abstractor.models.sc.mask_classifier import MaskedClassifier
 from abstractor.models.sc.reading import HEAD, Reading
 from abstractor.models.sc.rows import RowBuilder, each_apart, together
+from abstractor.models.shared.local import backbone_folder
 
 
 class Form(ABC):

@@ -10,9 +10,9 @@ from torch import nn
 from abstractor.base.files import replaced, write_json
 from abstractor.base.messages import classifiers as messages
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.backbones.local import backbone_folder, tidy_adapter
 from abstractor.models.sc.backbone import Design
 from abstractor.models.sc.classifier import SequenceClassifier
+from abstractor.models.shared.local import backbone_folder, tidy_adapter
 from abstractor.runs.integrity import check_seal, write_seal
 
 HEAD, _READING = "head.safetensors", "classifier.json"

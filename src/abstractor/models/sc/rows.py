@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.rows.batching import by_budget
-from abstractor.models.rows.truncation import cut_middle, fair_shares
 from abstractor.models.sc.plain_tokens import plain_tokens
+from abstractor.models.shared.batching import by_budget
+from abstractor.models.shared.truncation import cut_middle, fair_shares
 
 Groups = Callable[[list[int], bool], list[list[int]]]
 """Numbers of a case's narratives, and whether they are swapped -> those of each row."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from abstractor.base.messages import training as messages
-from abstractor.models.backbones.lora import Lora
+from abstractor.models.shared.lora import Lora
 from abstractor.training.loop.settings import Training, Weight
 
 

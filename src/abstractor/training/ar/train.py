@@ -16,7 +16,7 @@ from abstractor.models.ar import loading
 from abstractor.models.ar.answers import check_prompts, pick, question_logits
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.rows import Batcher, constant_loss, tokenise
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.ar.losses import cross_entropy, symmetric_kl
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.lessons.examples import Examples

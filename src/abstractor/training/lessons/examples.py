@@ -5,36 +5,20 @@ Everything that training reads of cases stands in this table, so that what a fol
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
 
 from abstractor.base.files import replaced
 from abstractor.base.messages import lessons as messages
-from abstractor.base.params import Strict
 from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
 
 # No name of a codebook holds a space, so these can clash with none.
 _MADE, _REWRITTEN = "is made", "rewritten {}"
 _REFUSALS = parquet.Refusals(messages.missing, messages.unreadable, messages.other_columns)
-
-Round = Annotated[int, Field(ge=1, le=9)]
-"""Number of a round of training; the first one learns from coded cases alone."""
-
-
-class Learns(Strict):
-    """What a model learns from beside cases and codes as they are (`models.<name>.learns`)."""
-
-    labels: Literal["coded", "corrected"]
-    """The codes as given, or with the suspect ones corrected."""
-    rewrites: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    """The writer whose paraphrases a case may be read in; none: nobody's."""
-    made: Round | Literal["none"]
-    """The round whose members labelled the made cases; none: no made cases."""
 
 
 class Examples(NamedTuple):

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from abstractor.base.learns import Learns
 from abstractor.base.params import Strict
-from abstractor.training.lessons.examples import Learns
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(ge=0, lt=1)]

@@ -28,9 +28,9 @@ from abstractor.base.files import replaced
 from abstractor.base.messages import mlm as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
-from abstractor.models.backbones.local import backbone_folder
-from abstractor.models.rows.batching import alignment
 from abstractor.models.sc.plain_tokens import plain_tokens
+from abstractor.models.shared.batching import alignment
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.loop.callbacks import Progress
 from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
 from abstractor.training.mlm.settings import MlmParams

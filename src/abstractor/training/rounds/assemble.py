@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from abstractor.base.learns import Learns
 from abstractor.base.messages import lessons as messages
 from abstractor.data.cases.codebook import Codebook
 from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels
 from abstractor.training.lessons import examples, targets
-from abstractor.training.lessons.examples import Examples, Learns
+from abstractor.training.lessons.examples import Examples
 
 
 def of_fold(

@@ -13,11 +13,11 @@ import pandas as pd
 from pydantic import Field
 
 from abstractor.base.files import replaced
+from abstractor.base.learns import Round
 from abstractor.base.messages import lessons as messages
 from abstractor.base.params import Params, Strict
 from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
-from abstractor.training.lessons.examples import Round
 
 SOURCES = ("source_1", "source_2", "source_3")
 """Columns with the uids of the coded cases that a case was made from."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from abstractor.models.backbones.lora import Lora
+from abstractor.models.shared.lora import Lora
 from abstractor.training.loop.settings import Part, Rate, Share, Training, Weight
 
 RDropWeight = Weight

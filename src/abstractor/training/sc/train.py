@@ -11,12 +11,12 @@ from torch import nn
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
-from abstractor.models.rows.batching import alignment
 from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.classifier import SequenceClassifier
 from abstractor.models.sc.columns import Layout
 from abstractor.models.sc.forms import FORMS
 from abstractor.models.sc.rows import Augmentation, RowBuilder, collator, tokenise
+from abstractor.models.shared.batching import alignment
 from abstractor.training.lessons.examples import Examples
 from abstractor.training.loop.fit import Data, Losses, LossFunction, Outcome, decay_groups, fit
 from abstractor.training.loop.split import split

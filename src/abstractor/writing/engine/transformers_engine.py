@@ -13,7 +13,7 @@ from abstractor.base.files import write_json
 from abstractor.base.messages import writing as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
-from abstractor.models.backbones.attention_rules import choose_attention
+from abstractor.models.shared.attention_rules import choose_attention
 from abstractor.writing.engine.settings import Writer
 from abstractor.writing.engine.tokens import TextTokens
 

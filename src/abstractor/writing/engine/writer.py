@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder
 from abstractor.writing.engine import transformers_engine, vllm_engine
 from abstractor.writing.engine.settings import Writer
 from abstractor.writing.engine.tokens import TextTokens, Written

@@ -17,7 +17,7 @@ from abstractor.models.ar.answers import NEVER, answer_logits, check_prompts, pi
 from abstractor.models.ar.grouped_attention import GROUPED, Grouping
 from abstractor.models.ar.loading import add_lora
 from abstractor.models.ar.packing import Batch, pack, packed_mask, separate
-from abstractor.models.backbones.lora import Lora
+from abstractor.models.shared.lora import Lora
 from abstractor.training.ar.losses import cross_entropy
 
 PREFIXES = [list(range(20, 50)), list(range(100, 117)), list(range(300, 305))]

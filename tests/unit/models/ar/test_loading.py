@@ -16,7 +16,7 @@ from abstractor.models.ar.answers import question_logits
 from abstractor.models.ar.loading import add_lora, import_engine, load, load_base, load_tokenizer
 from abstractor.models.ar.packing import pack
 from abstractor.models.ar.reading import Reading, save
-from abstractor.models.backbones.lora import Lora
+from abstractor.models.shared.lora import Lora
 from abstractor.runs.integrity import SealError
 
 CPU = torch.device("cpu")

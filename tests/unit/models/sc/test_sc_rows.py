@@ -7,11 +7,11 @@ from support import strategies
 from transformers import XLMRobertaTokenizer
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.rows.batching import alignment
 from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.forms import FORMS
 from abstractor.models.sc.plain_tokens import plain_tokens
 from abstractor.models.sc.rows import Augmentation, collator, micro_batch, tokenise
+from abstractor.models.shared.batching import alignment
 from abstractor.training.lessons.targets import of_labels
 
 CLS, SEP, WORD = 2, 3, 8

@@ -17,6 +17,7 @@ import torch
 import yaml
 from support import ROOT
 
+from abstractor.base.learns import Learns
 from abstractor.base.messages.lessons import TrainingSetError
 from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import folds, predictions
@@ -25,7 +26,7 @@ from abstractor.data.cases.prepared import write_cases, write_labels
 from abstractor.machine import compute as runs
 from abstractor.machine.compute import Compute
 from abstractor.training.lessons import examples
-from abstractor.training.lessons.examples import Examples, Learns
+from abstractor.training.lessons.examples import Examples
 from abstractor.training.rounds import assemble, synthetic
 
 CASES = 60
@@ -128,7 +129,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Runs a stage's script in the project, with members that remember words in place of networks."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("abstractor.predicting.sc.predictor", Memory)
-    monkeypatch.setattr("abstractor.models.backbones.local.check_backbone", lambda *_: None)  # a memory has none
+    monkeypatch.setattr("abstractor.models.shared.local.check_backbone", lambda *_: None)  # a memory has none
     monkeypatch.setattr(runs, "prepare_machine", lambda _: Compute(torch.device("cpu"), torch.float32, "a test"))
 
     def main_of(stage: str, *arguments: str) -> None:

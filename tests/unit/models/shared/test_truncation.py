@@ -1,4 +1,4 @@
-from abstractor.models.rows.truncation import cut_middle, fair_shares
+from abstractor.models.shared.truncation import cut_middle, fair_shares
 
 
 def test_a_short_text_keeps_all_and_the_long_one_takes_the_rest() -> None:

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoConfig
 
 from abstractor.base.messages.backbones import ArchitectureError
-from abstractor.models.backbones.attention_rules import RULES, choose_attention, rule
+from abstractor.models.shared.attention_rules import RULES, choose_attention, rule
 
 
 def config(kind: str, **changes: Any) -> Any:

@@ -2,7 +2,7 @@ from itertools import chain
 
 import numpy as np
 
-from abstractor.models.rows.batching import MASK_TOKENS, by_budget, cost
+from abstractor.models.shared.batching import MASK_TOKENS, by_budget, cost
 from abstractor.training.loop.steps import Extra, Steps
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from abstractor.base.errors import RunError
 from abstractor.base.files import write_json
-from abstractor.models.backbones.local import backbone_folder, check_backbone
+from abstractor.models.shared.local import backbone_folder, check_backbone
 from abstractor.runs.integrity import SealError, pin
 
 
