@@ -15,4 +15,6 @@ def test_every_stage_reads_what_dvc_yaml_lists(copy: Callable[[], tiny.Project])
     stages = [name for name in read_yaml(project.folder / "dvc.lock")["stages"] if not name.endswith("-1")]
     assert {name.split("@")[0] for name in stages} >= {"prepare", "train_sc_1", "train_ar", "oof_ar", "ensemble"}
     for stage in stages:
-        assert inputs.asked(project, stage) == inputs.listed(project, stage), stage
+        listed, asked = inputs.listed(project, stage), inputs.asked(project, stage)
+        assert asked.all == listed, stage
+        assert asked.before_kept in (None, listed), stage

@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -27,8 +27,16 @@ def listed(project: tiny.Project, stage: str) -> Reads:
     return Reads(set(entry["params"]["params.yaml"]), files)
 
 
-def asked(project: tiny.Project, stage: str) -> Reads:
-    """What the stage's script asks its `Inputs` for, in a run from beginning to end."""
+class Asked(NamedTuple):
+    """What a script asks its `Inputs` for, in a run from beginning to end."""
+
+    all: Reads
+    before_kept: Reads | None
+    """What a stopped run is found again by; None for a stage that does not go on after a stop."""
+
+
+def asked(project: tiny.Project, stage: str) -> Asked:
+    """Run the script of a stage that has run before, in this process."""
     command = read_yaml(project.folder / "dvc.lock")["stages"][stage]["cmd"]
     _, script, *arguments = command.split()
     spec = importlib.util.spec_from_file_location("stage", project.folder / script)
@@ -36,16 +44,27 @@ def asked(project: tiny.Project, stage: str) -> Reads:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found: list[Inputs] = []
+    keyed: list[Reads] = []
 
     def recorded(inputs: Inputs) -> None:
         made(inputs)
         found.append(inputs)
 
-    made = Inputs.__init__
+    def noted(inputs: Inputs, purpose: str) -> Any:
+        keyed.append(reads(inputs))
+        return kept(inputs, purpose)
+
+    made, kept = Inputs.__init__, Inputs.kept
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(project.folder)
         patched.setattr(Inputs, "__init__", recorded)
+        patched.setattr(Inputs, "kept", noted)
         patched.setattr(sys, "argv", [script, *arguments])
         module.main()
     (inputs,) = found
+    return Asked(reads(inputs), keyed[0] if keyed else None)
+
+
+def reads(inputs: Inputs) -> Reads:
+    """What was asked for so far."""
     return Reads(set(inputs.parameters), {path.as_posix() for path in inputs.files})
