@@ -2,7 +2,7 @@
 
 Runs every row of benchmarks/ablation.yaml through `dvc exp run` in a clone under .scratch/, so that the working tree
 stays as it is and what is not committed does not count. A row that is finished is not run again, and DVC's run cache
-keeps the finished stages of one that was stopped. Writes docs/ablation.md.
+keeps the finished stages of one that was stopped. Writes docs/evidence/ablation.md.
 """
 
 import argparse
@@ -21,16 +21,17 @@ from measure import ROOT, machine
 from pydantic import Field, TypeAdapter
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml, replaced, write_json
+from abstractor.base.files import replaced, write_json
 from abstractor.base.params import Strict
 from abstractor.base.script import run_script
+from abstractor.base.yaml_file import read_yaml
 from abstractor.data import predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.prepared import read_prepared_labels
 
 PLAN, RECIPE = ROOT / "benchmarks/ablation.yaml", "ablation"
 SCRATCH = ROOT / ".scratch/ablation"
-RESULTS, PAGE = ROOT / "benchmarks/results/ablation.json", ROOT / "docs/ablation.md"
+RESULTS, PAGE = ROOT / "benchmarks/results/ablation.json", ROOT / "docs/evidence/ablation.md"
 
 
 class AblationError(UserError):

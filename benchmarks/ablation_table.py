@@ -1,4 +1,4 @@
-"""The table of docs/ablation.md: scores, paired intervals, and what the comparison could have found."""
+"""The table of docs/evidence/ablation.md: scores, paired intervals, and what the comparison could have found."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

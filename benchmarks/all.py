@@ -1,7 +1,7 @@
-"""Run every benchmark and write docs/benchmarks.md: python benchmarks/all.py [--quick] [--only NAME ..] [--table].
+"""Run every benchmark: python benchmarks/all.py [--quick] [--only NAME ..] [--table].
 
 Each runs as a command of its own, one after the other; its last line is kept in benchmarks/results, so that one of
-them can be run again alone. A quick run shows that they work and writes nothing.
+them can be run again alone. Writes docs/evidence/benchmarks.md. A quick run shows that they work and writes nothing.
 """
 
 import argparse
@@ -15,10 +15,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
+from abstractor.base.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[1]
-RESULTS, REMARKS, PAGE = ROOT / "benchmarks/results", ROOT / "benchmarks/remarks.yaml", ROOT / "docs/benchmarks.md"
+RESULTS, REMARKS = ROOT / "benchmarks/results", ROOT / "benchmarks/remarks.yaml"
+PAGE = ROOT / "docs/evidence/benchmarks.md"
 TITLES = {
     "ar_scoring": "Scoring by a language model",
     "ar_training": "A LoRA training step",
@@ -139,7 +140,7 @@ def main() -> None:
             (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if not options.quick:
         kept = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
-        remarks = yaml.safe_load(REMARKS.read_text(encoding="utf-8")) or {}
+        remarks = read_yaml(REMARKS) or {}
         PAGE.write_text(page(kept, remarks), encoding="utf-8")
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

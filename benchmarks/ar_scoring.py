@@ -22,7 +22,7 @@ from abstractor.models.ar import loading
 from abstractor.models.ar.answers import answer_logits, pick
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.rows import Batcher
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.ar.settings import ArModel
 
 OURS, REFERENCE = "packed", "one prompt at a time"
@@ -61,7 +61,7 @@ class Setup(NamedTuple):
 
     def batcher(self, prompts: Prompts) -> Batcher:
         """The project's batches."""
-        return Batcher.of(self.params, prompts, self.tokenizer, self.budget, self.compute)
+        return Batcher.of(self.params.layout, prompts, self.tokenizer, self.budget, self.compute)
 
 
 class Cases(NamedTuple):

@@ -138,8 +138,7 @@ def compare(setup: ar_scoring.Setup, corpus: measure.Corpus, name: str, repetiti
 def load(threads: int) -> ar_scoring.Setup:
     """The model of params.yaml with a LoRA whose two factors are both random: a fresh one has half its gradients 0."""
     setup = ar_scoring.Setup.load(threads)
-    lora = setup.params.lora
-    model = loading.add_lora(setup.model, lora.rank, lora.alpha, 0.0, lora.targets, seed=0)
+    model = loading.add_lora(setup.model, setup.params.lora.model_copy(update={"dropout": 0.0}), seed=0)
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.01)

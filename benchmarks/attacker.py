@@ -19,7 +19,7 @@ from abstractor.machine.compute import Compute, autocast, to_device
 from abstractor.models.ar import loading
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.rows import Batcher, option_targets, tokenise
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.ar.train import loss_function
 from abstractor.training.lessons.targets import of_labels
@@ -90,7 +90,7 @@ class Attacker:
         self.model = loading.load(adapter, base) if adapter else base
         self.planted, self.compute = planted, compute
         self.prompts = Prompts(tokenizer, planted.codebook, params.max_tokens, params.system)
-        self.batcher = Batcher.of(params, self.prompts, tokenizer, params.micro_tokens, compute)
+        self.batcher = Batcher.of(params.layout, self.prompts, tokenizer, params.micro_tokens, compute)
         self.answers = loss_function(params, self.prompts.answers)
         self.prefixes: list[list[int]] = tokenise(self.prompts, planted.codebook, planted.cases)["prefix"][:]
         self.targets = option_targets(planted.codebook, of_labels(planted.codebook, planted.labels))

@@ -60,7 +60,7 @@ def config(name: str, device: str) -> Any:
     """Of the published sizes; on a CPU of a small model of the same type."""
     from transformers import AutoConfig
 
-    from abstractor.base.files import read_yaml
+    from abstractor.base.yaml_file import read_yaml
 
     sizes = dict(read_yaml(ROOT / "recipes/shapes.yaml")[name])
     kind = sizes.pop("model_type")
@@ -72,13 +72,14 @@ def work(name: str, device: str, lora: bool) -> Work:
     from transformers import AutoModelForCausalLM
 
     from abstractor.models.ar.loading import add_lora
+    from abstractor.models.shared.lora import Lora
 
     torch.manual_seed(0)
     dtype = torch.float32 if device == "cpu" else torch.float16
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(config(name, device), dtype=dtype, attn_implementation="sdpa")
     if lora:
-        model = add_lora(model.eval(), RANK, 2 * RANK, 0.0, TARGETS, seed=0).train()
+        model = add_lora(model.eval(), Lora(rank=RANK, alpha=2 * RANK, dropout=0.0, targets=TARGETS), seed=0).train()
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return Work(model.eval() if not lora else model, *case(model.config.vocab_size, 60 if device == "cpu" else PREFIX))
 

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from abstractor.base.yaml_file import read_yaml
 from abstractor.data import predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.codebook import Codebook
@@ -72,7 +73,7 @@ def stage(folder: Path, script: str, *arguments: str) -> Cost:
 
 def project(folder: Path) -> Codebook:
     """Parameters, codebook and a small random classifier."""
-    params = yaml.safe_load((measure.ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = read_yaml(measure.ROOT / "params.yaml")
     params |= {"sc_1": [MODELS[0]], "sc_2": [MODELS[1]], "sc": list(MODELS), "ar": []}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     shutil.copy(measure.ROOT / "dvc.yaml", folder / "dvc.yaml")
@@ -89,8 +90,9 @@ def _write_classifier(folder: Path, book: Codebook) -> None:
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     from abstractor.base.files import write_json
-    from abstractor.models.backbones.local import backbone_folder
-    from abstractor.models.sc.classifier import Classifier, Reading, save
+    from abstractor.models.sc.classifier import Classifier
+    from abstractor.models.sc.reading import Reading, save
+    from abstractor.models.shared.local import backbone_folder
     from abstractor.runs.integrity import pin
 
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ adapter of the same shape and with as many passes over the same cases, learns to
 attacker who knows all of a case but its code tries to find it, and one who has a case tries to tell whether it was
 among those learned from. Unless the control gives its codes away, the measure sees nothing, and nothing is written.
 
-Writes benchmarks/results/memorisation.json and the table in docs/confidentiality.md.
+Writes benchmarks/results/memorisation.json and the table in docs/evidence/confidentiality.md.
 """
 
 import argparse
@@ -30,14 +30,15 @@ from abstractor.base.script import run_script
 from abstractor.machine.compute import Compute, Machine, autocast, prepare_machine
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.ar import loading
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.ar.reading import Reading, save
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.ar.train import train
 from abstractor.training.lessons.examples import Examples
 from abstractor.training.lessons.targets import of_labels
 
 MODEL, SEED = "ar_smollm2", 20
-RESULTS, PAGE = measure.ROOT / "benchmarks/results/memorisation.json", measure.ROOT / "docs/confidentiality.md"
+RESULTS, PAGE = measure.ROOT / "benchmarks/results/memorisation.json", measure.ROOT / "docs/evidence/confidentiality.md"
 BEFORE, AFTER = "<!-- table of benchmarks/memorisation.py -->\n", "<!-- end of table -->\n"
 BASE, ANSWERS, REPORTS = "none", "answers, as the project trains", "reports, the control"
 SEEN = 4.0
@@ -103,8 +104,8 @@ def attack(attacker: Attacker, others: int, losses: dict[str, Losses]) -> dict[s
     codes = pd.DataFrame(found, columns=["times", "exposure", "extracted"]).groupby("times")
     sums = codes.agg(codes=("exposure", "size"), exposure=("exposure", "mean"), extracted=("extracted", "sum"))
     members = attacker.planted.members
-    told = {name: membership(each[:members], each[members:], RESAMPLES, SEED) for name, each in losses.items()}
-    return {"codes": {str(times): row for times, row in sums.to_dict("index").items()}, "membership": told}
+    guessed = {name: membership(each[:members], each[members:], RESAMPLES, SEED) for name, each in losses.items()}
+    return {"codes": {str(times): row for times, row in sums.to_dict("index").items()}, "membership": guessed}
 
 
 def run(params: ArModel, sizes: Sizes, compute: Compute) -> dict[str, Any]:
@@ -127,7 +128,8 @@ def run(params: ArModel, sizes: Sizes, compute: Compute) -> dict[str, Any]:
         else:
             model = train_control(params, alone.prefixes[: planted.members], compute, derive_seed(SEED, "control"))
         with tempfile.TemporaryDirectory() as folder:
-            loading.save(model, Path(folder) / "adapter", params.backbone)  # what travels is what is attacked
+            # What travels is what is attacked.
+            save(model, Reading.of(params, planted.codebook), Path(folder) / "adapter")
             holder = Attacker(params, planted, compute, Path(folder) / "adapter")
         losses = {kind: own - hardness[kind] for kind, own in holder.losses().items()}
         found[name] = attack(holder, sizes.others, losses)
@@ -135,7 +137,7 @@ def run(params: ArModel, sizes: Sizes, compute: Compute) -> dict[str, Any]:
 
 
 def table(content: dict[str, Any]) -> str:
-    """The lines of docs/confidentiality.md."""
+    """The lines of docs/evidence/confidentiality.md."""
     times = list(content["adapters"][BASE]["codes"])
     lines = [
         f"`python benchmarks/memorisation.py`, {content['machine']}; {content['backbone']}, {content['members']}",
@@ -145,7 +147,7 @@ def table(content: dict[str, Any]) -> str:
         "",
         "| adapter learned | "
         + " | ".join(f"exposure, code in {n} cases (extracted)" for n in times)
-        + " | told by the loss of the answers, AUC | of the reports, AUC |",
+        + " | membership by the loss of the answers, AUC | of the reports, AUC |",
         "|---|" + "---|" * (len(times) + 2),
     ]
     for name, each in content["adapters"].items():

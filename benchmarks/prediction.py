@@ -17,10 +17,11 @@ from abstractor.base.params import Params
 from abstractor.machine.compute import Inference, Machine, prepare_machine
 from abstractor.models.ar.answers import answer_logits
 from abstractor.models.ar.rows import tokenise
-from abstractor.models.rows.batching import by_budget
 from abstractor.models.sc import rows as inputs
-from abstractor.models.sc.classifier import build, load_tokenizer
+from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.columns import Layout, probabilities
+from abstractor.models.sc.forms import FORMS
+from abstractor.models.shared.batching import by_budget
 from abstractor.predicting.predictor import Part
 from abstractor.training.sc.settings import ScModel
 
@@ -59,9 +60,9 @@ def classifier(corpus: measure.Corpus) -> Model:
     every = Params(measure.ROOT / "params.yaml", measure.ROOT / "dvc.yaml")
     params = every.get("models.sc1_minilm", ScModel)
     torch.manual_seed(0)
-    model, layout = build(params, len(corpus.codebook.columns)).eval(), Layout.of(corpus.codebook)
+    model, layout = FORMS["concatenated"].build(params, corpus.codebook).eval(), Layout.of(corpus.codebook)
     tokenizer = load_tokenizer(params.backbone)
-    builder = inputs.RowBuilder(tokenizer, corpus.codebook, "concatenated", params.max_tokens)
+    builder = FORMS["concatenated"].rows(tokenizer, corpus.codebook, params.max_tokens)
     items = inputs.tokenise(tokenizer, corpus.codebook, corpus.cases, None)
     rows, targets = [builder.rows(narratives) for narratives in items["narratives"]], items["targets"]
 

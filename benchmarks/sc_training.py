@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from transformers import AutoConfig
 
 from abstractor.base.params import Params
+from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, Machine, autocast, prepare_machine
-from abstractor.models.backbones.local import backbone_folder
 from abstractor.models.sc import rows
-from abstractor.models.sc.classifier import build, load_tokenizer
+from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.columns import Layout
+from abstractor.models.sc.forms import FORMS
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.lessons.targets import of_labels
 from abstractor.training.loop.steps import Steps
 from abstractor.training.sc.losses import rdrop_loss, supervised_loss
@@ -48,7 +50,7 @@ class Setup(NamedTuple):
     layout: Layout
     items: list[Any]
     lengths: list[int]
-    outputs: int
+    codebook: Codebook
 
     @classmethod
     def load(cls, corpus: measure.Corpus, dtype: str, threads: int) -> "Setup":
@@ -57,13 +59,11 @@ class Setup(NamedTuple):
         params, rdrop = every.get(f"models.{MODEL}", ScModel), every.get("rdrop", RDropWeight)
         compute = prepare_machine(Machine.model_validate({"device": "cpu", "dtype": dtype, "threads": threads}))
         tokenizer = load_tokenizer(params.backbone)
-        builder = rows.RowBuilder(tokenizer, corpus.codebook, "concatenated", params.max_tokens)
+        builder = FORMS["concatenated"].rows(tokenizer, corpus.codebook, params.max_tokens)
         targets = of_labels(corpus.codebook, corpus.labels)
         items = list(rows.tokenise(tokenizer, corpus.codebook, corpus.cases, targets))
         lengths = [len(builder.rows(item["narratives"])[0]) for item in items]
-        return cls(
-            params, rdrop, compute, builder, Layout.of(corpus.codebook), items, lengths, len(corpus.codebook.columns)
-        )
+        return cls(params, rdrop, compute, builder, Layout.of(corpus.codebook), items, lengths, corpus.codebook)
 
     def steps(self, pool: int) -> Iterable[Step]:
         """An epoch in the order of the product's sampler; a pool of 1 is random."""
@@ -111,7 +111,7 @@ WAYS = {OURS: bucketed, SINGLE: single, PADDED: padded}
 def learner(setup: Setup) -> tuple[nn.Module, torch.optim.Optimizer]:
     """A classifier with a fresh head, and the optimiser of the product."""
     torch.manual_seed(0)
-    model = build(setup.params, setup.outputs).train()
+    model = FORMS["concatenated"].build(setup.params, setup.codebook).train()
     return model, torch.optim.AdamW(optimiser_groups(model, setup.params), fused=True)
 
 

@@ -23,7 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from abstractor.handoff import costs
 from abstractor.handoff.costs import Shape
 from abstractor.machine.compute import Machine, prepare_machine
-from abstractor.models.rows.batching import by_budget
+from abstractor.models.shared.batching import by_budget
 
 GOALS = {"scoring": 0.75, "training": 0.60}
 PARTS = {

@@ -7,15 +7,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from abstractor.base import files
-from abstractor.base.params import CorpusName, Params, Seed
 from abstractor.base.script import run_script
-from abstractor.data import folds
-from abstractor.data.cases import codebook
-from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels, write_labels
-from abstractor.machine.compute import go_offline
-from abstractor.machine.seeds import derive_seed
-from abstractor.scoring.scores import small_counts
 
 
 def main() -> None:
@@ -24,31 +16,37 @@ def main() -> None:
     parser.add_argument("fold", metavar="FOLD", type=int, help="its labels are not read")
     fold = parser.parse_args().fold
 
+    from abstractor.machine.compute import go_offline
+
     go_offline()
+    from abstractor.base import files
+    from abstractor.base.params import Seed
+    from abstractor.data import folds
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels, write_labels
+    from abstractor.machine.seeds import derive_seed
+    from abstractor.runs.inputs import Inputs
     from abstractor.scoring.baseline import BaselineParams
+    from abstractor.scoring.scores import small_counts
     from abstractor.training.rounds.label_errors import CorrectionParams, correct
 
-    params = Params()
-    settings, baseline = params.get("correct_labels", CorrectionParams), params.get("baseline", BaselineParams)
-    smallest = params.get("smallest_count", small_counts.SmallestCount)
-    book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
-    prepared, lessons = Path("data/prepared"), Path("data/lessons")
-    assignment = folds.read(prepared / "folds.parquet")
-    if not (assignment == fold).any():
-        raise folds.FoldsError(f"params.yaml: correcting: no case is in fold {fold}; list folds of `folds` only")
-    uids = assignment.index[assignment != fold]
-    cases = read_prepared_cases(prepared / "cases.parquet", book).loc[uids]
-    labels = read_prepared_labels(prepared / "labels.parquet", book).loc[uids]
+    inputs = Inputs()
+    settings, baseline = inputs.get("correct_labels", CorrectionParams), inputs.get("baseline", BaselineParams)
+    smallest = inputs.get("smallest_count", small_counts.SmallestCount)
+    book = codebook.load(inputs.codebook())
+    assignment = folds.read(inputs.file("data/prepared/folds.parquet"))
+    uids = folds.outside(assignment, fold)
+    cases = read_prepared_cases(inputs.file("data/prepared/cases.parquet"), book).loc[uids]
+    labels = read_prepared_labels(inputs.file("data/prepared/labels.parquet"), book).loc[uids]
 
-    seed = derive_seed(params.get("seed", Seed), "correct", fold)
-    found = correct(book, settings, baseline, cases, labels, seed)
+    found = correct(book, settings, baseline, cases, labels, derive_seed(inputs.get("seed", Seed), "correct", fold))
     with ExitStack() as stack:
-        corrected = stack.enter_context(files.replaced(lessons / f"labels/corrected/{fold}.parquet"))
-        suspects = stack.enter_context(files.replaced(lessons / f"suspects/{fold}.parquet"))
+        corrected = stack.enter_context(files.replaced(Path(f"data/lessons/labels/corrected/{fold}.parquet")))
+        suspects = stack.enter_context(files.replaced(Path(f"data/lessons/suspects/{fold}.parquet")))
         write_labels(corrected, book, found.labels)
         found.suspects.to_parquet(suspects, index=False)
-        told = small_counts.counts({name: found.counts[name] for name in book.names}, smallest)
-        files.write_json(Path(f"metrics/corrections/{fold}.json"), told)
+        shown = small_counts.counts({name: found.counts[name] for name in book.names}, smallest)
+        files.write_json(Path(f"metrics/corrections/{fold}.json"), shown)
     total = found.counts["total"]
     print(f"labels outside fold {fold}: {total['suspect']} suspect, {total['corrected']} of them corrected")
 

@@ -2,20 +2,21 @@
 
 from pathlib import Path
 
-from abstractor.base.params import Params
 from abstractor.base.script import run_script
-from abstractor.data.cases import codebook
-from abstractor.data.demo import corpus
-from abstractor.data.demo.settings import DemoCorpusParams
 
-CODEBOOK = Path("data/codebooks/demo.yaml")
 FOLDER = Path("data/raw/demo")
 
 
 def main() -> None:
     """Draw the corpus that params.yaml describes and write its five files."""
-    params = Params().get("demo_corpus", DemoCorpusParams)
-    corpus.write(FOLDER, corpus.draw(codebook.load(CODEBOOK), params))
+    from abstractor.data.cases import codebook
+    from abstractor.data.demo import corpus
+    from abstractor.data.demo.settings import DemoCorpusParams
+    from abstractor.runs.inputs import Inputs
+
+    inputs = Inputs()
+    params = inputs.get("demo_corpus", DemoCorpusParams)
+    corpus.write(FOLDER, corpus.draw(codebook.load(inputs.file("data/codebooks/demo.yaml")), params))
     print(f"{FOLDER}: {params.cases} cases and {params.new_cases} new cases, about {params.words} words each")
 
 

@@ -2,29 +2,31 @@
 
 from pathlib import Path
 
-from abstractor.base import files
-from abstractor.base.params import CorpusName, Params, Seed
 from abstractor.base.script import run_script
-from abstractor.data.cases import codebook
-from abstractor.data.cases.prepared import NOT_CODED
-from abstractor.data.raw.cases import read_labels
-from abstractor.data.raw.tables import read_table
-from abstractor.scoring.ensemble import blend, report, submission
-from abstractor.scoring.scores import small_counts
 
-METRICS, PREDICTED = Path("metrics/evaluate.json"), Path("data/predictions")
+METRICS = Path("metrics/evaluate.json")
 
 
 def main() -> None:
     """Write the score of the submission and of every system on the new cases, or that nothing is coded."""
-    params = Params()
-    name, seed = params.get("corpus", CorpusName), params.get("seed", Seed)
-    resamples = params.get("ensemble", blend.EnsembleParams).resamples
-    smallest = params.get("smallest_count", small_counts.SmallestCount)
-    book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
-    path = Path(f"data/raw/{name}/test_labels.csv")
-    submitted = submission.read(PREDICTED / "submission.csv", book)
-    systems = submission.read_systems(PREDICTED / "decisions.parquet", book) | {report.ENSEMBLE: submitted}
+    from abstractor.base import files
+    from abstractor.base.params import Seed
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import NOT_CODED
+    from abstractor.data.raw.cases import read_labels
+    from abstractor.data.raw.tables import read_table
+    from abstractor.runs.inputs import Inputs
+    from abstractor.scoring.ensemble import blend, report, submission
+    from abstractor.scoring.scores import small_counts
+
+    inputs = Inputs()
+    seed, resamples = inputs.get("seed", Seed), inputs.get("ensemble", blend.EnsembleParams).resamples
+    smallest = inputs.get("smallest_count", small_counts.SmallestCount)
+    book = codebook.load(inputs.codebook())
+    path = inputs.file(f"data/raw/{inputs.corpus()}/test_labels.csv")
+    submitted = submission.read(inputs.file("data/predictions/submission.csv"), book)
+    systems = submission.read_systems(inputs.file("data/predictions/decisions.parquet"), book)
+    systems[report.ENSEMBLE] = submitted
     # A slice of the new cases may be scored: the labels of all are read and checked, those of the slice are used.
     listed = [uid.strip() for uid in read_table(path, ["uid"], others=True).columns["uid"]]
     submission.check_covered(path, listed, submitted.index)

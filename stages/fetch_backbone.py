@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from abstractor.base.params import Params
 from abstractor.base.script import run_script
-from abstractor.models import fetch
 
 
 def main() -> None:
@@ -14,10 +12,13 @@ def main() -> None:
     parser.add_argument("name", metavar="NAME", help="a key of `backbones` in params.yaml")
     name = parser.parse_args().name
 
-    spec = Params().get(f"backbones.{name}", fetch.Backbone)
+    from abstractor.models.fetch import Backbone, fetch
+    from abstractor.runs.inputs import Inputs
+
+    spec = Inputs().get(f"backbones.{name}", Backbone)
     out = Path("models/backbones") / name
     print(f"fetching {out} (source: {spec.source})", flush=True)
-    fetch.fetch(name, spec, out)
+    fetch(name, spec, out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from abstractor.base.script import run_script
-from abstractor.data.raw.install import lay_corpus
+from abstractor.data.install import lay_corpus
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from abstractor.base.params import CorpusName, Params
 from abstractor.base.script import run_script
-from abstractor.data.raw.install import lay_new_cases
+from abstractor.data.install import lay_new_cases
 
 
 def main() -> None:

@@ -3,14 +3,7 @@
 import argparse
 from pathlib import Path
 
-from abstractor.base.params import Params
 from abstractor.base.script import run_script
-from abstractor.data import folds
-from abstractor.data.cases import codebook
-from abstractor.scoring import gathering
-from abstractor.training.lessons import examples
-from abstractor.training.lessons.examples import Examples
-from abstractor.training.rounds import synthetic
 
 
 def main() -> None:
@@ -20,15 +13,22 @@ def main() -> None:
     parser.add_argument("fold", type=int, metavar="FOLD", help="which they held out, as their students will")
     arguments = parser.parse_args()
 
-    params = Params()
+    from abstractor.data import folds
+    from abstractor.data.cases import codebook
+    from abstractor.predicting import gathering
+    from abstractor.runs.inputs import Inputs
+    from abstractor.training.lessons import examples
+    from abstractor.training.rounds import synthetic
+
+    inputs = Inputs()
     number, fold = arguments.round, arguments.fold
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    writers, assignment = params.get("making", synthetic.Writers), folds.read(Path("data/prepared/folds.parquet"))
-    cases = synthetic.visible(Path("data/lessons/cases"), book, writers, assignment, fold)
-    teachers = synthetic.teachers(params, number)
-    said = gathering.of_teachers(Path("data/predictions/made") / str(number) / str(fold), teachers, cases.index, book)
-    path = Path("data/lessons/made") / str(number) / f"{fold}.parquet"
-    examples.write(path, book, Examples(cases, said, cases.iloc[:0], cases.index))
+    book, writers = codebook.load(inputs.codebook()), inputs.get("making", synthetic.Writers)
+    assignment = folds.read(inputs.file("data/prepared/folds.parquet"))
+    cases = synthetic.visible(inputs.file("data/lessons/cases"), book, writers, assignment, fold)
+    teachers = synthetic.teachers(inputs, number)
+    said = gathering.of_teachers(inputs.file(f"data/predictions/made/{number}/{fold}"), teachers, cases.index, book)
+    path = Path(f"data/lessons/made/{number}/{fold}.parquet")
+    examples.write(path, book, examples.Examples(cases, said, cases.iloc[:0], cases.index))
     print(f"round {number}, fold {fold}: {len(cases)} made cases, labelled by {len(teachers)} members")
 
 

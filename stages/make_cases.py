@@ -14,42 +14,40 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from abstractor.base import files
-    from abstractor.base.params import Params, Seed
+    from abstractor.base.params import Seed
     from abstractor.data import folds
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import read_prepared_cases
     from abstractor.machine.compute import Inference, prepare_machine
     from abstractor.machine.seeds import derive_seed
-    from abstractor.runs import resume
+    from abstractor.runs.inputs import Inputs
     from abstractor.scoring.scores import small_counts
     from abstractor.training.rounds import synthetic
 
-    params = Params()
-    compute = prepare_machine(params.get("infer", Inference))
+    inputs = Inputs()
+    compute = inputs.also(prepare_machine(inputs.get("infer", Inference)))
 
-    from abstractor.models.backbones.local import check_backbone
+    from abstractor.models.shared.local import check_backbone
     from abstractor.writing import make, sources
-    from abstractor.writing.settings import MakeCases, Writer
-    from abstractor.writing.writer import scribe
+    from abstractor.writing.engine.settings import MakeCases, Writer
+    from abstractor.writing.engine.writer import load_writer
 
-    name, fold, seed = arguments.writer, arguments.fold, params.get("seed", Seed)
-    codes, prepared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/cases.parquet")
-    shared, pin = Path("data/prepared/folds.parquet"), Path("models/writers") / f"{name}.json"
-    book, assignment = codebook.load(codes), folds.read(shared)
-    cases = read_prepared_cases(prepared, book)
+    name, fold, seed = arguments.writer, arguments.fold, inputs.get("seed", Seed)
+    writer, settings = inputs.get(f"writers.{name}", Writer), inputs.get("make_cases", MakeCases)
+    book, writers = codebook.load(inputs.codebook()), inputs.get("making", synthetic.Writers)
+    assignment = folds.read(inputs.file("data/prepared/folds.parquet"))
+    cases = read_prepared_cases(inputs.file("data/prepared/cases.parquet"), book)
     cases = cases.loc[assignment.index[assignment == fold]]
-    writer, settings = params.get(f"writers.{name}", Writer), params.get("make_cases", MakeCases)
 
-    uids, writers = make.possible_sources(book, cases), params.get("making", list[str])
+    uids = make.possible_sources(book, cases)
     plan = sources.share(fold, uids, writers, name, settings.cases, derive_seed(seed, "sources", fold))
-    check_backbone(pin, writer.backbone)
-    inputs = (writer, writers, settings, seed, compute, codes, prepared, shared, pin)
-    with resume.kept(f"make_cases/{name}/{fold}", *inputs) as done:
-        write = scribe(writer, name, compute, seed, "make_cases", fold, done=done)
+    check_backbone(inputs.file(f"models/writers/{name}.json"), writer.backbone)
+    with inputs.kept(f"make_cases/{name}/{fold}") as done:
+        write = load_writer(writer, name, compute, seed, "make_cases", fold, done=done)
         written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
-        synthetic.write(Path("data/lessons/cases") / name / f"{fold}.parquet", book, written.cases)
-    told = small_counts.written(written.counts, params.get("smallest_count", small_counts.SmallestCount))
-    files.write_json(Path("metrics/made") / name / f"{fold}.json", told)
+        synthetic.write(Path(f"data/lessons/cases/{name}/{fold}.parquet"), book, written.cases)
+    shown = small_counts.written(written.counts, inputs.get("smallest_count", small_counts.SmallestCount))
+    files.write_json(Path(f"metrics/made/{name}/{fold}.json"), shown)
     print(f"{name}/{fold}: {written.counts['kept']} of {written.counts['asked']} cases made")
 
 

@@ -6,31 +6,34 @@ python stages/prepare.py
 from contextlib import ExitStack
 from pathlib import Path
 
-from abstractor.base.files import replaced
-from abstractor.base.members import Folds, check_folds
-from abstractor.base.params import CorpusName, Params, Seed
 from abstractor.base.script import run_script
-from abstractor.data import folds
-from abstractor.data.cases import codebook
-from abstractor.data.cases.prepared import NOT_CODED, write_cases, write_labels
-from abstractor.data.raw.cases import CaseCount, read_training
-from abstractor.machine.seeds import derive_seed
 
 
 def main() -> None:
     """Read the raw training files, write cases, labels and folds: all three or none."""
-    params = Params()
-    name, seed = params.get("corpus", CorpusName), params.get("seed", Seed)
-    count, size = len(check_folds(params.get("folds", Folds))), params.get("cases", CaseCount)
-    book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
-    source, target = Path(f"data/raw/{name}"), Path("data/prepared")
-    cases, labels = read_training(source / "train_features.csv", source / "train_labels.csv", book)
+    from abstractor.base.files import replaced
+    from abstractor.base.members import Folds, check_folds
+    from abstractor.base.params import Seed
+    from abstractor.data import folds
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import NOT_CODED, write_cases, write_labels
+    from abstractor.data.raw.cases import CaseCount, read_training
+    from abstractor.machine.seeds import derive_seed
+    from abstractor.runs.inputs import Inputs
+
+    inputs = Inputs()
+    name, seed = inputs.corpus(), inputs.get("seed", Seed)
+    count, size = len(check_folds(inputs.get("folds", Folds))), inputs.get("cases", CaseCount)
+    book = codebook.load(inputs.codebook())
+    features, coded = (inputs.file(f"data/raw/{name}/train_{part}.csv") for part in ("features", "labels"))
+    cases, labels = read_training(features, coded, book)
     if size is not None:
         uids = folds.stratified_slice(book, labels, size, derive_seed(seed, "slice"))
         cases, labels = cases.loc[uids], labels.loc[uids]
     fold = folds.assign(book, labels, count, seed)
     with ExitStack() as stack:
-        paths = [stack.enter_context(replaced(target / f"{stem}.parquet")) for stem in ("cases", "labels", "folds")]
+        paths = [Path(f"data/prepared/{stem}.parquet") for stem in ("cases", "labels", "folds")]
+        paths = [stack.enter_context(replaced(path)) for path in paths]
         write_cases(paths[0], book, cases)
         write_labels(paths[1], book, labels)
         folds.write(paths[2], fold)

@@ -5,22 +5,23 @@ python stages/prepare_new.py
 
 from pathlib import Path
 
-from abstractor.base.params import CorpusName, Params, Seed
 from abstractor.base.script import run_script
-from abstractor.data import folds
-from abstractor.data.cases import codebook
-from abstractor.data.cases.prepared import write_cases
-from abstractor.data.raw.cases import CaseCount, read_features
-from abstractor.machine.seeds import derive_seed
 
 
 def main() -> None:
     """Read the raw new-case file, write the new cases."""
-    params = Params()
-    name, seed = params.get("corpus", CorpusName), params.get("seed", Seed)
-    size = params.get("new_cases", CaseCount)
-    book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
-    cases = read_features(Path(f"data/raw/{name}/test_features.csv"), book)
+    from abstractor.base.params import Seed
+    from abstractor.data import folds
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import write_cases
+    from abstractor.data.raw.cases import CaseCount, read_features
+    from abstractor.machine.seeds import derive_seed
+    from abstractor.runs.inputs import Inputs
+
+    inputs = Inputs()
+    name, seed, size = inputs.corpus(), inputs.get("seed", Seed), inputs.get("new_cases", CaseCount)
+    book = codebook.load(inputs.codebook())
+    cases = read_features(inputs.file(f"data/raw/{name}/test_features.csv"), book)
     if size is not None:
         cases = cases.loc[folds.slice_by_length(cases, size, derive_seed(seed, "slice"))]
     write_cases(Path("data/prepared/new_cases.parquet"), book, cases)

@@ -17,32 +17,30 @@ def main() -> None:
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import read_prepared_cases
     from abstractor.machine.compute import Machine, prepare_machine
-    from abstractor.runs import resume
-    from abstractor.runs.card import write_card
+    from abstractor.runs.card import write_card, write_curve
+    from abstractor.runs.inputs import Inputs
     from abstractor.training.mlm.settings import MlmParams, check_name
 
-    params = Params()
-    settings = params.get(f"mlm.{name}", MlmParams)
-    check_name(name, params)
-    compute = prepare_machine(params.get("train", Machine))
+    inputs = Inputs()
+    settings = inputs.get(f"mlm.{name}", MlmParams)
+    check_name(name, Params())  # looks at names only, so that a new backbone retrains nothing
+    compute = inputs.also(prepare_machine(inputs.get("train", Machine)))
 
-    from abstractor.training.loop.fit import write_curve
     from abstractor.training.mlm.train import save, train
 
-    codes = Path(f"data/codebooks/{params.get('corpus', str)}.yaml")
-    book = codebook.load(codes)
-    prepared = [Path("data/prepared") / f"{part}.parquet" for part in ("cases", "new_cases")[: 1 + settings.new_cases]]
-    tables = [read_prepared_cases(path, book) for path in prepared]
+    book = codebook.load(inputs.codebook())
+    parts = ("cases", "new_cases")[: 1 + settings.new_cases]
+    tables = [read_prepared_cases(inputs.file(f"data/prepared/{part}.parquet"), book) for part in parts]
     texts = [text for table in tables for text in table.to_numpy().ravel()]
-    seed = params.get("seed", Seed)
+    seed = inputs.get("seed", Seed)
+    inputs.file(f"models/backbones/{settings.backbone}")
 
     start = time.monotonic()
-    inputs = (settings, seed, compute, codes, *prepared, Path("models/backbones") / settings.backbone)
-    with resume.kept(f"train/{name}/mlm", *inputs) as checkpoints:
+    with inputs.kept(f"train/{name}/mlm") as checkpoints:
         outcome = train(settings, texts, compute, (seed, name), checkpoints)
-        save(outcome.model, settings.backbone, Path("models/backbones") / name)
+        save(outcome.model, settings.backbone, Path(f"models/backbones/{name}"))
         seconds = time.monotonic() - start
-        write_curve(Path("metrics/curves") / name / "mlm.tsv", outcome.curve)
+        write_curve(Path(f"metrics/curves/{name}/mlm.tsv"), outcome.curve)
         card = {
             "parameters": settings.model_dump(),
             "transductive": True,
@@ -50,7 +48,7 @@ def main() -> None:
             + (" and the new cases'" if settings.new_cases else "")
             + " are among those it was trained on; no label is",
         }
-        write_card(Path("metrics/cards") / name / "mlm.json", compute.reason, seconds, **card, **outcome.summary())
+        write_card(Path(f"metrics/cards/{name}/mlm.json"), compute.reason, seconds, **card, **outcome.summary())
 
 
 if __name__ == "__main__":

@@ -13,34 +13,31 @@ def main() -> None:
     name = parser.parse_args().writer
 
     from abstractor.base import files
-    from abstractor.base.params import Params, Seed
+    from abstractor.base.params import Seed
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import read_prepared_cases, write_cases
     from abstractor.machine.compute import Inference, prepare_machine
-    from abstractor.runs import resume
+    from abstractor.runs.inputs import Inputs
     from abstractor.scoring.scores import small_counts
 
-    params = Params()
-    compute = prepare_machine(params.get("infer", Inference))
+    inputs = Inputs()
+    compute = inputs.also(prepare_machine(inputs.get("infer", Inference)))
 
-    from abstractor.models.backbones.local import check_backbone
+    from abstractor.models.shared.local import check_backbone
+    from abstractor.writing.engine.settings import Rewrite, Writer
+    from abstractor.writing.engine.writer import load_writer
     from abstractor.writing.rewrite import rewrite_cases
-    from abstractor.writing.settings import Rewrite, Writer
-    from abstractor.writing.writer import scribe
 
-    codes, prepared = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path("data/prepared/cases.parquet")
-    book, pin = codebook.load(codes), Path("models/writers") / f"{name}.json"
-    cases = read_prepared_cases(prepared, book)
-    writer, settings = params.get(f"writers.{name}", Writer), params.get("rewrite", Rewrite)
-    seed = params.get("seed", Seed)
-
-    check_backbone(pin, writer.backbone)
-    with resume.kept(f"rewrite/{name}", writer, settings, seed, compute, codes, prepared, pin) as done:
-        write = scribe(writer, name, compute, seed, "rewrite", done=done)
+    writer, settings = inputs.get(f"writers.{name}", Writer), inputs.get("rewrite", Rewrite)
+    seed, book = inputs.get("seed", Seed), codebook.load(inputs.codebook())
+    cases = read_prepared_cases(inputs.file("data/prepared/cases.parquet"), book)
+    check_backbone(inputs.file(f"models/writers/{name}.json"), writer.backbone)
+    with inputs.kept(f"rewrite/{name}") as done:
+        write = load_writer(writer, name, compute, seed, "rewrite", done=done)
         rewritten = rewrite_cases(book, cases, write, writer.style, settings)
-        write_cases(Path("data/lessons/rewrites") / name / "cases.parquet", book, rewritten.cases)
-    told = small_counts.written(rewritten.counts, params.get("smallest_count", small_counts.SmallestCount))
-    files.write_json(Path("metrics/rewrites") / f"{name}.json", told)
+        write_cases(Path(f"data/lessons/rewrites/{name}/cases.parquet"), book, rewritten.cases)
+    shown = small_counts.written(rewritten.counts, inputs.get("smallest_count", small_counts.SmallestCount))
+    files.write_json(Path(f"metrics/rewrites/{name}.json"), shown)
     print(f"{name}: {rewritten.counts['kept']} of {rewritten.counts['asked']} cases rewritten")
 
 

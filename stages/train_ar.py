@@ -14,41 +14,38 @@ def main() -> None:
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor.base.params import Params, Seed
+    from abstractor.base.params import Seed
     from abstractor.data.cases import codebook
     from abstractor.machine.compute import Machine, prepare_machine
-    from abstractor.runs import resume
-    from abstractor.runs.card import write_card
-    from abstractor.training.lessons import examples
-
-    params = Params()
-    from abstractor.models.ar.loading import import_engine, save
+    from abstractor.models.ar.loading import import_engine
+    from abstractor.runs.card import write_card, write_curve
+    from abstractor.runs.inputs import Inputs
     from abstractor.training.ar.settings import ArModel
 
-    name, fold, seed = arguments.model, arguments.fold, params.get("seed", Seed)
-    model_params = params.get(f"models.{name}", ArModel)
-    import_engine(model_params.engine)  # before transformers
-    compute = prepare_machine(params.get("train", Machine))
+    inputs = Inputs()
+    name, fold = arguments.model, arguments.fold
+    settings = inputs.get(f"models.{name}", ArModel)
+    import_engine(settings.engine)  # before transformers
+    compute = inputs.also(prepare_machine(inputs.get("train", Machine)))
 
-    from abstractor.models.backbones.local import check_backbone
+    from abstractor.models.ar.reading import Reading, save
+    from abstractor.models.shared.local import check_backbone
     from abstractor.training.ar.train import train
-    from abstractor.training.loop.fit import write_curve
+    from abstractor.training.lessons import examples
 
-    codes, pin = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path(f"models/{name}/backbone.json")
-    learned = Path(f"data/training/{name}/{fold}.parquet")
-    book = codebook.load(codes)
-    cases = examples.read(learned, book)
+    seed_of = inputs.get("seed", Seed), name, fold
+    book = codebook.load(inputs.codebook())
+    cases = examples.read(inputs.file(f"data/training/{name}/{fold}.parquet"), book)
+    check_backbone(inputs.file(f"models/{name}/backbone.json"), settings.backbone)
 
-    check_backbone(pin, model_params.backbone)
     start = time.monotonic()
-    inputs = (model_params, seed, compute, codes, learned, pin)
-    with resume.kept(f"train/{name}/{fold}", *inputs) as checkpoints:
-        outcome = train(model_params, book, cases, compute, (seed, name, fold), checkpoints)
-        save(outcome.model, Path("models") / name / str(fold), model_params.backbone)
+    with inputs.kept(f"train/{name}/{fold}") as checkpoints:
+        outcome = train(settings, book, cases, compute, seed_of, checkpoints)
+        save(outcome.model, Reading.of(settings, book), Path(f"models/{name}/{fold}"))
         seconds = time.monotonic() - start
-        write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
-        card = {"parameters": model_params.model_dump(), "fold": fold}
-        write_card(Path("metrics/cards") / name / f"{fold}.json", compute.reason, seconds, **card, **outcome.summary())
+        write_curve(Path(f"metrics/curves/{name}/{fold}.tsv"), outcome.curve)
+        card = {"parameters": settings.model_dump(), "fold": fold}
+        write_card(Path(f"metrics/cards/{name}/{fold}.json"), compute.reason, seconds, **card, **outcome.summary())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train one sequence classifier on one fold: python stages/train_sc.py concatenated|apart|masked MODEL FOLD."""
+"""Train one sequence classifier on one fold: python stages/train_sc.py FORM MODEL FOLD."""
 
 import argparse
 import time
@@ -10,46 +10,41 @@ from abstractor.base.script import run_script
 def main() -> None:
     """Train, then write the model folder, the loss curve and the run card."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("form", choices=("concatenated", "apart", "masked"))
+    parser.add_argument("form", help="concatenated, apart or masked")
     parser.add_argument("model")
     parser.add_argument("fold", type=int)
     arguments = parser.parse_args()
 
-    from abstractor.base.params import Params, Seed
+    from abstractor.base.params import Seed
     from abstractor.data.cases import codebook
     from abstractor.machine.compute import Machine, prepare_machine
-    from abstractor.runs import resume
-    from abstractor.runs.card import write_card
+    from abstractor.runs.card import write_card, write_curve
+    from abstractor.runs.inputs import Inputs
+
+    inputs = Inputs()
+    compute = inputs.also(prepare_machine(inputs.get("train", Machine)))
+
+    from abstractor.models.sc.reading import Reading, save
+    from abstractor.models.shared.local import check_backbone
     from abstractor.training.lessons import examples
-
-    params = Params()
-    compute = prepare_machine(params.get("train", Machine))
-
-    from abstractor.models.backbones.local import check_backbone
-    from abstractor.models.sc.classifier import Reading, save
-    from abstractor.models.sc.mask_classifier import card as head_card
-    from abstractor.training.loop.fit import write_curve
     from abstractor.training.sc.settings import RDropWeight, ScModel
     from abstractor.training.sc.train import train
 
-    name, fold, seed = arguments.model, arguments.fold, params.get("seed", Seed)
-    model_params, rdrop = params.get(f"models.{name}", ScModel), params.get("rdrop", RDropWeight)
-    codes, pin = Path(f"data/codebooks/{params.get('corpus', str)}.yaml"), Path(f"models/{name}/backbone.json")
-    learned = Path(f"data/training/{name}/{fold}.parquet")
-    book = codebook.load(codes)
-    cases = examples.read(learned, book)
+    form, name, fold = arguments.form, arguments.model, arguments.fold
+    settings, rdrop = inputs.get(f"models.{name}", ScModel), inputs.get("rdrop", RDropWeight)
+    seed_of = inputs.get("seed", Seed), name, fold
+    book = codebook.load(inputs.codebook())
+    cases = examples.read(inputs.file(f"data/training/{name}/{fold}.parquet"), book)
+    check_backbone(inputs.file(f"models/{name}/backbone.json"), settings.backbone)
 
-    check_backbone(pin, model_params.backbone)
     start = time.monotonic()
-    inputs = (model_params, rdrop, arguments.form, seed, compute, codes, learned, pin)
-    with resume.kept(f"train/{name}/{fold}", *inputs) as checkpoints:
-        outcome = train(model_params, rdrop, arguments.form, book, cases, compute, (seed, name, fold), checkpoints)
-        save(outcome.model, Reading.of(model_params, arguments.form, book), Path("models") / name / str(fold))
+    with inputs.kept(f"train/{name}/{fold}") as checkpoints:
+        outcome = train(settings, rdrop, form, book, cases, compute, seed_of, checkpoints)
+        save(outcome.model, Reading.of(settings, form, book), Path(f"models/{name}/{fold}"))
         seconds = time.monotonic() - start
-        write_curve(Path("metrics/curves") / name / f"{fold}.tsv", outcome.curve)
-        card = {"parameters": model_params.model_dump(), "rdrop": rdrop, "fold": fold}
-        card |= head_card(outcome.model)
-        write_card(Path("metrics/cards") / name / f"{fold}.json", compute.reason, seconds, **card, **outcome.summary())
+        write_curve(Path(f"metrics/curves/{name}/{fold}.tsv"), outcome.curve)
+        card = {"parameters": settings.model_dump(), "rdrop": rdrop, "fold": fold, "head": outcome.model.origin}
+        write_card(Path(f"metrics/cards/{name}/{fold}.json"), compute.reason, seconds, **card, **outcome.summary())
 
 
 if __name__ == "__main__":

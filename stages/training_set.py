@@ -3,14 +3,7 @@
 import argparse
 from pathlib import Path
 
-from abstractor.base.files import replaced
-from abstractor.base.params import Params
 from abstractor.base.script import run_script
-from abstractor.data import folds
-from abstractor.data.cases import codebook
-from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels
-from abstractor.training.lessons import examples
-from abstractor.training.rounds import assemble
 
 
 def main() -> None:
@@ -19,14 +12,24 @@ def main() -> None:
     parser.add_argument("model", metavar="MODEL", help="a key of `models` in params.yaml")
     model = parser.parse_args().model
 
-    params = Params()
-    learns = params.get(f"models.{model}.learns", examples.Learns)
-    book = codebook.load(Path("data/codebooks") / f"{params.get('corpus', str)}.yaml")
-    prepared = Path("data/prepared")
-    cases = read_prepared_cases(prepared / "cases.parquet", book)
-    labels = read_prepared_labels(prepared / "labels.parquet", book)
-    assignment = folds.read(prepared / "folds.parquet")
-    with replaced(Path("data/training") / model) as partial:
+    from abstractor.base.files import replaced
+    from abstractor.base.learns import Learns
+    from abstractor.data import folds
+    from abstractor.data.cases import codebook
+    from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels
+    from abstractor.runs.inputs import Inputs
+    from abstractor.training.lessons import examples
+    from abstractor.training.rounds import assemble
+
+    inputs = Inputs()
+    learns = inputs.get(f"models.{model}.learns", Learns)
+    book = codebook.load(inputs.codebook())
+    cases = read_prepared_cases(inputs.file("data/prepared/cases.parquet"), book)
+    labels = read_prepared_labels(inputs.file("data/prepared/labels.parquet"), book)
+    assignment = folds.read(inputs.file("data/prepared/folds.parquet"))
+    for part, choice in learns:
+        inputs.file(f"data/lessons/{part}/{choice}")
+    with replaced(Path(f"data/training/{model}")) as partial:
         for fold in sorted(assignment.unique()):
             found = assemble.of_fold(book, learns, cases, labels, assignment, fold, Path("data/lessons"))
             examples.write(partial / f"{fold}.parquet", book, found)

@@ -82,5 +82,5 @@ def copy(finished: tiny.Project, tmp_path: Path) -> Callable[[], tiny.Project]:
 
 @pytest.fixture
 def heard(request: pytest.FixtureRequest) -> faults.Heard:
-    """Holds what is printed to docs/faults.md."""
+    """Holds what is printed to docs/start/faults.md."""
     return lambda printed, fault="": faults.check(request.node.originalname, printed, fault)

@@ -1,8 +1,8 @@
 """Ask for known vulnerabilities of the locked packages: python tools/audit.py, or `make audit`. Goes online.
 
-docs/audit.md keeps the answers with their date. pip-audit takes a package that a service has never heard of for one
-without vulnerabilities and leaves with 0; here no answer is no answer, and the command fails unless one service knew
-every package. The package index is also asked for releases that their authors have withdrawn.
+docs/evidence/audit.md keeps the answers with their date. pip-audit takes a package that a service has never heard of
+for one without vulnerabilities and leaves with 0; here no answer is no answer, and the command fails unless one service
+knew every package. The package index is also asked for releases that their authors have withdrawn.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from supply_chain import REQUIREMENTS, ROOT, TOOLS, SupplyChainError, look_up, p
 from abstractor.base.errors import UserError
 from abstractor.base.script import run_script
 
-PAGE = ROOT / "docs/audit.md"
+PAGE = ROOT / "docs/evidence/audit.md"
 LOCK = "gpu"
 """The larger lock: all of cpu.txt at the same versions, and more."""
 SERVICES = {"pypi": "advisories of the package index", "osv": "OSV, the Open Source Vulnerabilities database"}

@@ -9,15 +9,18 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Template
 from typing import Any, NamedTuple
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml, replaced
+from abstractor.base.files import replaced
 from abstractor.base.script import run_script
+from abstractor.base.yaml_file import read_yaml
 from abstractor.runs.resume import PLUMBING
 
 PIPELINE, SRC, STAGES = Path("dvc.yaml"), Path("src"), Path("stages")
 _CODE = re.compile(r" +- (stages|src)/.*\n")
+_ONE_LINE = re.compile(r"( +deps: \[)(.*)(\]\n)")
 
 
 class DepsError(UserError):
@@ -27,7 +30,8 @@ class DepsError(UserError):
 class Stage(NamedTuple):
     """What of a stage in dvc.yaml says which code it runs."""
 
-    script: Path
+    script: str
+    """Its path, with variables of the stage."""
     variables: dict[str, str]
     """The stage's own `vars`, which paths of dependencies may name."""
     listed: list[str]
@@ -42,13 +46,13 @@ def stages(pipeline: Path = PIPELINE) -> dict[str, Stage]:
         body = entry.get("do", entry)
         variables = {key: str(value) for group in entry.get("vars", []) for key, value in group.items()}
         listed = [path for path in body["deps"] if path.startswith((f"{SRC}/", f"{STAGES}/"))]
-        found[name] = Stage(Path(body["cmd"].split()[1]), variables, listed)
+        found[name] = Stage(body["cmd"].split()[1], variables, listed)
     return found
 
 
 def needed(stage: Stage) -> list[str]:
     """The dependencies on code that a stage should have: its script, then folders and modules, sorted."""
-    return [stage.script.as_posix(), *(_templated(path, stage) for path in covered(imported(stage)))]
+    return [stage.script, *sorted(_templated(path, stage) for path in covered(imported(stage)))]
 
 
 def imported(stage: Stage) -> set[Path]:
@@ -58,7 +62,7 @@ def imported(stage: Stage) -> set[Path]:
     `import_module(f"abstractor.predicting.{kind}")`.
     """
     used: set[Path] = set()
-    waiting = [stage.script]
+    waiting = [Path(Template(stage.script).substitute(stage.variables))]
     while waiting:
         tree = ast.parse(waiting.pop().read_text(encoding="utf-8"))
         for path in _paths(_names(tree, stage.variables)):
@@ -166,13 +170,15 @@ def _block(text: str, name: str) -> tuple[int, int]:
 
 def _relisted(block: str, lines: list[str]) -> str:
     """A stage's text with other dependencies on code, in the place of the first one there."""
+    if short := _ONE_LINE.search(block):
+        data = [path for path in short[2].split(", ") if not path.startswith((f"{SRC}/", f"{STAGES}/"))]
+        return block.replace(short[0], f"{short[1]}{', '.join([*data, *lines])}{short[3]}")
     first = _CODE.search(block)
     if first is None:
         return block  # it shares another stage's list
-    indent = re.match(" +", first.group())
-    assert indent is not None
-    rest = block[: first.start()], _CODE.sub("", block[first.start() :])
-    return rest[0] + "".join(f"{indent.group()}- {line}\n" for line in lines) + rest[1]
+    indent = first.group()[: first.group().index("-")]
+    code = "".join(f"{indent}- {line}\n" for line in lines)
+    return block[: first.start()] + code + _CODE.sub("", block[first.start() :])
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Write requirements/cpu.txt, gpu.txt and audit.txt from pyproject.toml: `make lock`.
+"""Write requirements/cpu.txt, gpu.txt, audit.txt and docs.txt from pyproject.toml: `make lock`.
 
 pip resolves once, with the extras `gpu` and `dev` and the CUDA build of torch; what the `gpu` extra and CUDA
 bring is left out of cpu.txt. So whatever both locks name, they name at one version. The tools of the
-`audit` extra live in an environment of their own, hence in a lock of their own.
+extras `audit` and `docs` live in environments of their own, hence in locks of their own.
 """
 
 import json
@@ -16,8 +16,12 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+PYTHONS = ("3.11", "3.12", "3.13")
+"""Those that pyproject.toml allows: one list for all."""
+SOURCE_ONLY = "antlr4-python3-runtime"
+"""Has no wheel, and needs none: it is Python alone."""
 HEADER = """\
-# Written by `make lock` from pyproject.toml (Python 3.11, Linux): every version, {what}.
+# Written by `make lock` from pyproject.toml, one list for Python 3.11 to 3.13 on Linux: {what}.
 # No hashes, since the build of torch differs by machine: pip's own configuration chooses CPU or CUDA.
 # {cuda}
 """
@@ -26,13 +30,16 @@ GPU = HEADER.format(
     what="with `gpu` and `dev`",
     cuda="The CUDA packages and triton are those that torch pins; unsloth alone would take a newer triton.",
 )
-AUDIT = """\
-# Written by `make lock` from pyproject.toml (Python 3.11, Linux): the tools of `make supply-chain` and `make audit`.
+TOOLS = """\
+# Written by `make lock` from pyproject.toml, one list for Python 3.11 to 3.13 on Linux: the tools of
+# {what}.
 """
+AUDIT = TOOLS.format(what="`make supply-chain` and `make audit`")
+DOCS = TOOLS.format(what="`make docs`")
 
 
 def main() -> None:
-    """Resolve and write the three files."""
+    """Resolve and write the four files."""
     content = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
     extras = content["project"]["optional-dependencies"]
     base = [*content["project"]["dependencies"], *content["build-system"]["requires"], *extras["dev"]]
@@ -40,6 +47,7 @@ def main() -> None:
     write("cpu", CPU, {name: found[name] for name in closure(base, found)})
     write("gpu", GPU, found)
     write("audit", AUDIT, resolve(extras["audit"]))
+    write("docs", DOCS, resolve(extras["docs"]))
 
 
 def write(lock: str, header: str, found: dict[str, dict[str, Any]]) -> None:
@@ -47,7 +55,17 @@ def write(lock: str, header: str, found: dict[str, dict[str, Any]]) -> None:
     # The local suffix (+cpu, +cu130) names a build, which is the machine's choice.
     pins = [f"{name}=={metadata['version'].split('+')[0]}\n" for name, metadata in sorted(found.items())]
     Path(f"requirements/{lock}.txt").write_text(header + "".join(pins), encoding="utf-8")
+    for python in PYTHONS:
+        check(lock, python)
     print(f"requirements/{lock}.txt: {len(pins)} packages")
+
+
+def check(lock: str, python: str) -> None:
+    """Ask the index for a file of every pin that installs on `python`; pip names the pin that has none, and fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = ["--only-binary", ":all:", "--no-binary", SOURCE_ONLY]
+        options = ["--quiet", "--dry-run", "--no-deps", "--python-version", python, "--target", folder, *files]
+        subprocess.run([sys.executable, "-m", "pip", "install", *options, "-r", f"requirements/{lock}.txt"], check=True)
 
 
 def resolve(requirements: list[str]) -> dict[str, dict[str, Any]]:

@@ -9,10 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+import commented_yaml
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import replaced
 from abstractor.base.params import PARAMS
 from abstractor.base.script import run_script
 
@@ -30,17 +29,13 @@ def pin(params: Path) -> dict[str, str]:
     Raises:
         PinError: the hub did not answer for one of them.
     """
-    yaml = YAML()
-    yaml.width = 120
-    yaml.preserve_quotes = True
-    content = yaml.load(params.read_text(encoding="utf-8"))
+    content = commented_yaml.read(params)
     found = {}
     for name, spec in content["backbones"].items():
         if spec.get("source") == "hub" and spec.get("revision") is None:
             found[name] = spec["revision"] = _commit(str(spec["repo"]))
     if found:
-        with replaced(params) as partial, partial.open("w", encoding="utf-8") as file:
-            yaml.dump(content, file)
+        commented_yaml.write(params, content)
     return found
 
 

@@ -3,16 +3,16 @@
 import subprocess
 import sys
 
-from abstractor.base import members
+from abstractor.base.members import read as read_members
 from abstractor.base.params import Params
 from abstractor.base.script import run_script
 
 
 def targets(params: Params) -> list[str]:
     """Outputs by their paths: no run card, and no backbone that only a writer uses."""
-    crew = members.read(params)
-    backbones = {params.get(f"models.{name}.backbone", str) for name in crew.names}
-    models = [f"models/{name}/{part}" for name in crew.names for part in ("backbone.json", *crew.folds)]
+    members = read_members(params)
+    backbones = {params.get(f"models.{name}.backbone", str) for name in members.names}
+    models = [f"models/{name}/{part}" for name in members.names for part in ("backbone.json", *members.folds)]
     return [*(f"models/backbones/{name}" for name in sorted(backbones)), *models]
 
 

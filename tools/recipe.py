@@ -10,12 +10,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+import commented_yaml
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml, replaced
 from abstractor.base.params import PARAMS
 from abstractor.base.script import run_script
+from abstractor.base.yaml_file import read_yaml
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 NO_RECIPES = ("shapes",)
@@ -43,10 +43,7 @@ def apply(name: str, params: Path) -> None:
     """
     if name not in names():
         raise RecipeError(f"recipes/{name}.yaml: there is no such recipe; expected one of {', '.join(names())}")
-    yaml = YAML()
-    yaml.width = 120
-    yaml.preserve_quotes = True
-    content = yaml.load(params.read_text(encoding="utf-8"))
+    content = commented_yaml.read(params)
     if set(content["models"]) != DEMO:
         raise RecipeError(
             f"{params}: expected the demo's models, which a recipe starts from, found others; go back to them first, "
@@ -59,8 +56,7 @@ def apply(name: str, params: Path) -> None:
             _name(content[key], value)
         else:
             _merge(content, key, value)
-    with replaced(params) as partial, partial.open("w", encoding="utf-8") as file:
-        yaml.dump(content, file)
+    commented_yaml.write(params, content)
 
 
 def _name(section: dict[str, Any], entries: dict[str, dict[str, Any] | None]) -> None:

@@ -1,8 +1,8 @@
 """List what the locks install, with licences: python tools/supply_chain.py, or `make supply-chain`.
 
-requirements/cpu.cdx.json and gpu.cdx.json are software bills of materials (CycloneDX), docs/licences.md is a table of
-both. pip reads each package's metadata from the index and downloads no wheel for it, so gigabytes of CUDA packages are
-listed on any machine. cyclonedx-py is shown an environment that holds this metadata and nothing else.
+requirements/cpu.cdx.json and gpu.cdx.json are software bills of materials (CycloneDX), docs/evidence/licences.md is a
+table of both. pip reads each package's metadata from the index and downloads no wheel for it, so gigabytes of CUDA
+packages are listed on any machine. cyclonedx-py is shown an environment that holds this metadata and nothing else.
 """
 
 import json
@@ -22,7 +22,7 @@ from abstractor.base.errors import UserError
 from abstractor.base.script import run_script
 
 ROOT = Path(__file__).parents[1]
-REQUIREMENTS, PAGE = ROOT / "requirements", ROOT / "docs/licences.md"
+REQUIREMENTS, PAGE = ROOT / "requirements", ROOT / "docs/evidence/licences.md"
 TOOLS = ROOT / ".venv/audit/bin"
 """Where `make` installs requirements/audit.txt."""
 LOCKS = ("cpu", "gpu")

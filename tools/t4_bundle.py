@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from modulefinder import ModuleFinder
 from pathlib import Path
 
-from abstractor.base import members
 from abstractor.base.files import replaced, sha256
+from abstractor.base.members import Members
+from abstractor.base.members import read as read_members
 from abstractor.base.params import PARAMS, PIPELINE, CorpusName, Params
 from abstractor.base.script import run_script
 from abstractor.data.cases import codebook
 from abstractor.handoff import bundle
-from abstractor.models.backbones.local import backbone_folder, check_backbone
-from abstractor.runs.integrity import check_seal
+from abstractor.models.shared.local import backbone_folder, check_backbone
 from abstractor.scoring.ensemble import blend
 
 OUT, FRAME, SRC = Path("build/t4-bundle.tar"), Path("tools/bundle"), Path("src")
@@ -33,11 +33,11 @@ def gathered(params: Params) -> dict[str, Path]:
     Raises:
         UserError: a model, a fold, a backbone or the blend is missing or does not fit the others; says what makes it.
     """
-    crew = members.read(params)
+    members = read_members(params)
     book_path = Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml")
     book = codebook.load(book_path)
-    blend.read(blend.PATH, book, crew.names)
-    files = [PARAMS, PIPELINE, book_path, blend.PATH, *LOCKS, *code(), *models(params, crew, book)]
+    blend.read(blend.PATH, book, members.names)
+    files = [PARAMS, PIPELINE, book_path, blend.PATH, *LOCKS, *code(), *models(members, book)]
     return {path.name: path for path in sorted(FRAME.iterdir()) if path.is_file()} | {str(path): path for path in files}
 
 
@@ -49,7 +49,7 @@ def code() -> list[Path]:
     return [SRC / Path(file).relative_to(SRC.resolve()) for file in found if file]  # a built-in module has none
 
 
-def models(params: Params, crew: members.Members, book: codebook.Codebook) -> Iterator[Path]:
+def models(members: Members, book: codebook.Codebook) -> Iterator[Path]:
     """The files of every model-fold, and once those of each backbone that is read.
 
     Of a backbone that only classifiers with weights of their own were trained from, that is all but its weights.
@@ -57,19 +57,18 @@ def models(params: Params, crew: members.Members, book: codebook.Codebook) -> It
     Raises:
         UserError: a file is missing, or is not what training wrote or read.
     """
-    from abstractor.models.sc import classifier as classifiers
-    from abstractor.training.ar.settings import ArModel
+    from abstractor.models.ar.reading import read as read_language_model
+    from abstractor.models.sc.reading import read as read_classifier
 
     weighty: dict[str, bool] = {}
-    for name in crew.names:
-        for fold in crew.folds:
+    for name in members.names:
+        for fold in members.folds:
             folder = Path("models") / name / str(fold)
-            check_seal(folder)
-            if name in crew.sc:
-                reading = classifiers.read(folder, book)
-                backbone, adapted = reading.backbone, reading.adapter
+            if name in members.sc:
+                classifier = read_classifier(folder, book)
+                backbone, adapted = classifier.backbone, classifier.adapter
             else:
-                backbone, adapted = params.get(f"models.{name}", ArModel).backbone, True
+                backbone, adapted = read_language_model(folder, book).backbone, True
             weighty[backbone] = weighty.get(backbone, False) or adapted
             yield from sorted(folder.iterdir())
         check_backbone(Path("models") / name / "backbone.json", backbone)

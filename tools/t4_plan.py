@@ -1,6 +1,6 @@
 """What predicting costs on a T4, counted before anything runs: python tools/t4_plan.py [--params FILE].
 
-Model FLOPs over what a T4 reaches of its peak, and the memory of the largest batch; see `abstractor.accounting`.
+Model FLOPs over what a T4 reaches of its peak, and the memory of the largest batch; see `abstractor.handoff.costs`.
 Nothing is fitted to a measured run of the models.
 """
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from abstractor.base import members
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml
+from abstractor.base.members import read as read_members
 from abstractor.base.params import Params
 from abstractor.base.script import run_script
+from abstractor.base.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[1]
 PEAK = 65e12
@@ -65,11 +65,11 @@ def plan(params: Params, load: Load) -> list[Row]:
     from abstractor.training.ar.settings import ArModel
     from abstractor.training.sc.settings import ScModel
 
-    crew, budget = members.read(params), params.get("infer", Inference).batch_tokens
+    members, budget = read_members(params), params.get("infer", Inference).batch_tokens
     apart = params.get("sc_2", list[str])
     rows = []
-    for name in crew.names:
-        if crew.kind(name) == "sc":
+    for name in members.names:
+        if members.kind(name) == "sc":
             rows.append(_classifier(params, name, params.get(f"models.{name}", ScModel), name in apart, load, budget))
         else:
             rows.append(_language_model(params, name, params.get(f"models.{name}", ArModel), load, budget))
@@ -78,7 +78,7 @@ def plan(params: Params, load: Load) -> list[Row]:
 
 def _classifier(params: Params, name: str, model: Any, apart: bool, load: Load, budget: int) -> Row:
     from abstractor.handoff import costs
-    from abstractor.models.rows.batching import cost
+    from abstractor.models.shared.batching import cost
 
     repo, config = backbone(params, model.backbone)
     shape = costs.Shape.of(config, head=False)
@@ -97,7 +97,7 @@ def _classifier(params: Params, name: str, model: Any, apart: bool, load: Load, 
 def _language_model(params: Params, name: str, model: Any, load: Load, budget: int) -> Row:
     from abstractor.handoff import costs
     from abstractor.models.ar.grouped_attention import EXACT_FOR
-    from abstractor.models.rows.batching import cost
+    from abstractor.models.shared.batching import cost
 
     repo, config = backbone(params, model.backbone)
     shape = costs.Shape.of(config)
@@ -177,7 +177,7 @@ def main() -> None:
     options = parser.parse_args()
     params = Params(options.params, ROOT / "dvc.yaml")
     load = Load(options.cases, options.prefix_tokens, options.question_tokens, options.questions, options.utilisation)
-    for line in lines(plan(params, load), load, len(members.read(params).folds)):
+    for line in lines(plan(params, load), load, len(read_members(params).folds)):
         print(line)
 
 

@@ -12,7 +12,8 @@ def test_the_attack_finds_what_a_control_learned_and_writes_nothing_when_quick(
     copy: Callable[[], tiny.Project],
 ) -> None:
     project = copy()
-    kept = [project.folder / name for name in ("benchmarks/results/memorisation.json", "docs/confidentiality.md")]
+    names = ("benchmarks/results/memorisation.json", "docs/evidence/confidentiality.md")
+    kept = [project.folder / name for name in names]
     before = [path.read_bytes() for path in kept]
     params = project.params()
     model = params["models"]["ar_smollm2"]

@@ -1,6 +1,6 @@
 """What breaks in practice, broken on purpose: each fault is told, loses nothing, and the next run works.
 
-The messages are those of docs/faults.md: a test looks for the words that its row quotes.
+The messages are those of docs/start/faults.md: a test looks for the words that its row quotes.
 """
 
 import hashlib

@@ -1,11 +1,11 @@
-"""The rows of docs/faults.md, which tests of faults hold to what is printed."""
+"""The rows of docs/start/faults.md, which tests of faults hold to what is printed."""
 
 import re
 from typing import NamedTuple, Protocol
 
 from support import ROOT
 
-TABLE = ROOT / "docs/faults.md"
+TABLE = ROOT / "docs/start/faults.md"
 
 
 class Row(NamedTuple):
@@ -20,7 +20,7 @@ class Row(NamedTuple):
 
 
 class Heard(Protocol):
-    """Asserts that a text has the words that a row of docs/faults.md quotes."""
+    """Asserts that a text has the words that a row of docs/start/faults.md quotes."""
 
     def __call__(self, printed: str, fault: str = "") -> None:
         """Of the rows that name the running test, the one that has the words `fault` in its first column."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from abstractor.base.files import read_yaml
+from abstractor.base.yaml_file import read_yaml
 from abstractor.machine.compute import Compute, Inference, Machine, choose
 from abstractor.runs import resume
 from support import tiny

@@ -222,7 +222,8 @@ def write_backbones(folder: Path) -> None:
 
 
 def _folder_hash(folder: Path) -> str:
-    from abstractor.models.fetch import BackboneError, FolderSource, fetch
+    from abstractor.base.messages.fetch import BackboneError
+    from abstractor.models.fetch import FolderSource, fetch
 
     try:
         fetch("x", FolderSource(source="folder", path=str(folder), sha256=None), folder.with_suffix(".unused"))

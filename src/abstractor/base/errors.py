@@ -1,7 +1,6 @@
-"""The error that a user can cause, and the handler at the top of every script.
+"""The error that a user can cause, and what a fault of the machine means.
 
-Each module that raises defines its own subclass of `UserError`. They are not listed here: every stage depends on this
-file, and a new kind of error in one room must not rerun the others.
+Computing rooms raise the subclasses of `messages`, plumbing and tools those of their own modules.
 """
 
 import errno

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml
+from abstractor.base.yaml_file import read_yaml
 
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import replaced
+from abstractor.base.messages import folds as messages
+from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
 
-
-class FoldsError(UserError):
-    """Folds or a slice that the corpus is too small for, or a fold file that is not there."""
+_REFUSALS = parquet.Refusals(messages.missing, messages.no_folds, messages.no_folds)
 
 
 def assign(codebook: Codebook, labels: pd.DataFrame, folds: int, seed: int) -> pd.Series:
@@ -34,7 +33,7 @@ def assign(codebook: Codebook, labels: pd.DataFrame, folds: int, seed: int) -> p
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
     if len(labels) < folds:
-        raise FoldsError(f"{folds} folds need at least as many cases, found {len(labels)}; use fewer folds")
+        raise messages.too_few_cases(folds, len(labels))
     codes = one_hot(codebook, labels := labels.sort_index())
     fold = pd.Series(0, index=labels.index.rename("uid"), name="fold", dtype=np.int64)
     splitter = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
@@ -101,14 +100,20 @@ def read(path: Path) -> pd.Series:
     Raises:
         FoldsError: the file is missing or holds something else.
     """
-    if not path.is_file():
-        raise FoldsError(f"{path} is missing; make it with `dvc repro`")
-    try:
-        return pd.read_parquet(path, columns=["uid", "fold"]).set_index("uid")["fold"]
-    except (OSError, ValueError):
-        raise FoldsError(f"{path} holds no folds; make it again with `dvc repro`") from None
+    return parquet.read(path, ["uid", "fold"], _REFUSALS).set_index("uid")["fold"]
+
+
+def outside(folds: pd.Series, fold: int) -> pd.Index:
+    """The uids of the cases outside a fold.
+
+    Raises:
+        FoldsError: no case is in the fold.
+    """
+    if not (folds == fold).any():
+        raise messages.empty_fold(fold)
+    return folds.index[folds != fold]
 
 
 def _check_size(wanted: int, found: int) -> None:
     if wanted > found:
-        raise FoldsError(f"params.yaml asks for {wanted} cases, the corpus has {found}; ask for fewer, or null for all")
+        raise messages.too_large_slice(wanted, found)

@@ -8,14 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import replaced
+from abstractor.base.messages import predictions as messages
 from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
-
-
-class PredictionsError(UserError):
-    """A table of predictions is missing, incomplete or not made of probabilities."""
 
 
 def table(codebook: Codebook, uids: Sequence[str], probabilities: np.ndarray) -> pd.DataFrame:
@@ -43,13 +39,11 @@ def table(codebook: Codebook, uids: Sequence[str], probabilities: np.ndarray) ->
 def check(codebook: Codebook, frame: pd.DataFrame, name: str) -> None:
     """Refuse a table that is not what `table` makes; `name` stands in the message."""
     if list(frame.columns) != list(codebook.columns):
-        raise PredictionsError(
-            f"{name}: expected the columns of codebook {codebook.dataset}, found others; run its stage again"
-        )
+        raise messages.other_columns(name, codebook.dataset)
     if frame.index.hasnans:
-        raise PredictionsError(f"{name}: a row has no uid; run its stage again")
+        raise messages.no_uid(name)
     if not frame.index.is_unique:
-        raise PredictionsError(f"{name}: {int(frame.index.duplicated().sum())} uids stand twice")
+        raise messages.repeated_uids(name, int(frame.index.duplicated().sum()))
     values = frame.to_numpy()
     if (
         values.dtype.kind != "f"
@@ -57,12 +51,12 @@ def check(codebook: Codebook, frame: pd.DataFrame, name: str) -> None:
         or values.min(initial=0.0) < 0
         or values.max(initial=0.0) > 1 + 1e-5
     ):
-        raise PredictionsError(f"{name}: values outside 0 to 1 or not finite; the model that made them has diverged")
+        raise messages.no_probabilities(name)
     for variable in codebook.variables:
         if variable.kind == "categorical":
             sums = frame[list(variable.columns)].sum(axis=1)
             if len(sums) and not np.allclose(sums, 1, atol=1e-3):
-                raise PredictionsError(f"{name}: the probabilities of {variable.name} do not sum to 1")
+                raise messages.other_sum(name, variable.name)
 
 
 def write(path: Path, codebook: Codebook, frame: pd.DataFrame) -> None:
@@ -90,11 +84,11 @@ def write_parts(path: Path, codebook: Codebook, parts: Iterable[pd.DataFrame]) -
         for part in parts:
             check(codebook, part, str(path))
             if not part.index.is_monotonic_increasing or (last is not None and len(part) and part.index[0] <= last):
-                raise PredictionsError(f"{path}: expected uids that go up, found a lower one after {written} cases")
+                raise messages.other_order(path, written)
             writer.write_table(pa.Table.from_pandas(part.reset_index(), schema, preserve_index=False))
             written, last = written + len(part), part.index[-1] if len(part) else last
         if not written:
-            raise PredictionsError(f"{path}: expected predictions, found no case")
+            raise messages.no_case(path)
     return written
 
 
@@ -104,50 +98,43 @@ def read(path: Path, codebook: Codebook) -> pd.DataFrame:
     Raises:
         PredictionsError: the file is missing, unreadable or does not fit the codebook.
     """
-    frame = _columns(path).set_index("uid").sort_index()
+    frame = _read(path, codebook).sort_index()
     check(codebook, frame, str(path))
     return frame
 
 
-def read_uids(path: Path) -> pd.Index:
+def read_uids(path: Path, codebook: Codebook) -> pd.Index:
     """The uids of a table, in its order, without its values; raises as `read` does."""
-    uids: pd.Index = _columns(path, ["uid"]).set_index("uid").index
-    return uids
+    return _read(path, codebook, ["uid"]).index
 
 
 def read_parts(path: Path, codebook: Codebook, size: int) -> Iterator[pd.DataFrame]:
     """A table part by part, `size` cases each, the last one fewer; raises as `read` does."""
-    file = _opened(path)
-    try:
+    file = _opened(path, codebook)
+    with _refusals(codebook).parsing(path):
         for rows in parquet.frames(file, size):
             frame = rows.set_index("uid")
             check(codebook, frame, str(path))
             yield frame
-    except (OSError, KeyError, pa.ArrowException):
-        raise _broken(path) from None
 
 
-def _columns(path: Path, names: list[str] | None = None) -> pd.DataFrame:
-    try:
-        frame: pd.DataFrame = _opened(path).read(names).to_pandas()
-        return frame
-    except (OSError, KeyError, pa.ArrowException):
-        raise _broken(path) from None
+def _read(path: Path, codebook: Codebook, only: list[str] | None = None) -> pd.DataFrame:
+    file = _opened(path, codebook)
+    with _refusals(codebook).parsing(path):
+        frame: pd.DataFrame = file.read(only).to_pandas().set_index("uid")
+    return frame
 
 
-def _opened(path: Path) -> pq.ParquetFile:
-    if not path.is_file():
-        raise PredictionsError(f"{path} is missing; run the stage that makes it, or pull it: `dvc pull {path}`")
-    try:
-        file = pq.ParquetFile(path)
-        texts = file.schema_arrow.field("uid").type in (pa.string(), pa.large_string())
-    except (OSError, KeyError, UnicodeDecodeError, pa.ArrowException):
-        raise _broken(path) from None
-    if not texts:
-        raise _broken(path)
+def _opened(path: Path, codebook: Codebook) -> pq.ParquetFile:
+    file = parquet.opened(path, ["uid", *codebook.columns], _refusals(codebook))
+    if file.schema_arrow.field("uid").type not in (pa.string(), pa.large_string()):
+        raise messages.no_predictions(path)
     return file
 
 
-def _broken(path: Path) -> PredictionsError:
-    """Without the parser's own message, which may quote the file."""
-    return PredictionsError(f"{path} holds no predictions; run the stage that makes it again")
+def _refusals(codebook: Codebook) -> parquet.Refusals:
+    return parquet.Refusals(
+        messages.missing,
+        messages.no_predictions,
+        lambda path: messages.other_columns(str(path), codebook.dataset),
+    )

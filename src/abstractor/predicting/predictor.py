@@ -1,4 +1,4 @@
-"""Scores cases part by part, so that memory does not grow with their number: the driver that SC and AR share.
+"""Predicts cases part by part, so that memory does not grow with their number: what SC and AR share.
 
 A batch that does not fit in memory is halved and tried again, and the following ones are cut as small: no case is
 lost, and the run says how often it happened.
@@ -13,15 +13,13 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from abstractor.base.errors import UserError, out_of_memory
+from abstractor.base.errors import out_of_memory
+from abstractor.base.messages import predicting as messages
+from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import predictions
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, autocast
-from abstractor.models.rows.batching import by_budget, cost
-
-
-class ScoringError(UserError):
-    """A case does not fit in memory."""
+from abstractor.models.shared.batching import by_budget, cost
 
 
 class Part(NamedTuple):
@@ -35,8 +33,8 @@ class Part(NamedTuple):
     """Numbers of some cases -> their probabilities, (cases, columns)."""
 
 
-class Driver:
-    """Scores the parts of a corpus under a token budget."""
+class Predictor:
+    """Predicts the parts of a corpus under a token budget."""
 
     def __init__(self, read: Callable[[pd.DataFrame], Part], codebook: Codebook, compute: Compute, budget: int) -> None:
         """Fix the model.
@@ -87,7 +85,7 @@ class Driver:
         """A part that a stopped run has finished; None where there is none, or what a power cut left of one."""
         try:
             return predictions.read(kept, self._codebook) if kept.is_file() else None
-        except predictions.PredictionsError:
+        except PredictionsError:
             return None
 
     def _scored(self, part: pd.DataFrame, bar: tqdm) -> pd.DataFrame:
@@ -111,10 +109,7 @@ class Driver:
                     yield group, probabilities
                     continue
                 if len(group) == 1:
-                    raise ScoringError(
-                        f"a case of {part.rows} rows of {part.lengths[group[0]]} tokens does not fit in memory; "
-                        "lower max_tokens of the model, raise infer.memory_gb or take a larger machine"
-                    )
+                    raise messages.case_does_not_fit(part.rows, part.lengths[group[0]])
                 self.halved += 1
                 self._budget = half * a_case
             waiting += [group[half:], group[:half]]

@@ -7,16 +7,17 @@ import pandas as pd
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, to_device
-from abstractor.models.rows.batching import alignment
-from abstractor.models.sc import rows as inputs
-from abstractor.models.sc.classifier import load, load_tokenizer, read
+from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.columns import Layout, probabilities
-from abstractor.models.sc.mask_prompt import row_builder
-from abstractor.predicting.predictor import Driver, Part
+from abstractor.models.sc.forms import FORMS, load
+from abstractor.models.sc.reading import read
+from abstractor.models.sc.rows import micro_batch, tokenise
+from abstractor.models.shared.batching import alignment
+from abstractor.predicting.predictor import Part, Predictor
 
 
-def driver(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int) -> Driver:
-    """A trained model-fold, ready to score.
+def predictor(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int) -> Predictor:
+    """A trained model-fold, ready to predict.
 
     Args:
         codebook: the variables.
@@ -31,21 +32,19 @@ def driver(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int
     reading = read(folder, codebook)
     model = load(folder, reading, codebook, compute.dtype).to(compute.device)
     tokenizer = load_tokenizer(reading.backbone)
-    builder = row_builder(tokenizer, codebook, reading.form, reading.max_tokens)
+    builder = FORMS[reading.form].rows(tokenizer, codebook, reading.max_tokens)
     layout, multiple = Layout.of(codebook), alignment(compute.device.type)
 
-    def tokenise(cases: pd.DataFrame) -> Part:
-        items = inputs.tokenise(tokenizer, codebook, cases, None)
+    def read_cases(cases: pd.DataFrame) -> Part:
+        items = tokenise(tokenizer, codebook, cases, None)
         rows = [builder.rows(narratives) for narratives in items["narratives"]]
         targets = items["targets"]
 
         def score(group: list[int]) -> np.ndarray:
-            batch = inputs.micro_batch(
-                [rows[n] for n in group], [targets[n] for n in group], builder.special.pad, multiple
-            )
+            batch = micro_batch([rows[n] for n in group], [targets[n] for n in group], builder.special.pad, multiple)
             del batch["targets"]
             return probabilities(layout, model(**to_device(batch, compute))).cpu().numpy()
 
         return Part([max(map(len, case)) for case in rows], max(map(len, rows)), score)
 
-    return Driver(tokenise, codebook, compute, batch_tokens)
+    return Predictor(read_cases, codebook, compute, batch_tokens)

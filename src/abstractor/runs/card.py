@@ -1,4 +1,4 @@
-"""Run cards: what made a result."""
+"""Run cards and loss curves: what made a result, and how it went."""
 
 import platform
 import subprocess
@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from abstractor.base.files import write_json
+from abstractor.base.files import replaced, write_json
 
 _PACKAGES = ("torch", "transformers", "peft", "datasets", "accelerate", "numpy", "pandas", "safetensors")
 
@@ -29,6 +29,13 @@ def write_card(path: Path, computed_on: str | None, seconds: float, **content: A
         **content,
     }
     write_json(path, card)
+
+
+def write_curve(path: Path, curve: list[tuple[int, str, float]]) -> None:
+    """Write a loss curve as a tab-separated table (step, part, loss) for `dvc plots`."""
+    with replaced(path) as partial:
+        rows = [f"{step}\t{part}\t{loss:.5f}\n" for step, part, loss in curve]
+        partial.write_text("step\tpart\tloss\n" + "".join(rows), encoding="utf-8")
 
 
 def versions() -> dict[str, str]:

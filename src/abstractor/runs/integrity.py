@@ -22,7 +22,9 @@ KEPT = re.compile(
 """What a pretrained model's folder may hold: no pickle, no code."""
 
 _SEAL = "seal.json"
-_TRAINED = re.compile(rf"{KEPT.pattern}|(adapter_config|classifier|seal)\.json|(adapter_model|head)\.safetensors")
+_TRAINED = re.compile(
+    rf"{KEPT.pattern}|(adapter_config|classifier|reading|seal)\.json|(adapter_model|head)\.safetensors"
+)
 """What a trained model's folder may hold."""
 _RUNS_CODE = frozenset({"auto_map", "custom_pipelines", "trust_remote_code"})
 """Keys by which a config asks for code that comes with a model."""

@@ -1,4 +1,4 @@
-"""The bar to clear: TF-IDF over words and word pairs, and one logistic regression a variable."""
+"""The baseline: TF-IDF over words and word pairs, and one logistic regression a variable."""
 
 from typing import Annotated, Any, NamedTuple
 
@@ -8,17 +8,13 @@ from pydantic import Field
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import scores as messages
 from abstractor.base.params import Strict
 from abstractor.data import predictions
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.data.cases.prepared import NOT_CODED
 
 _STEPS = 1_000
-
-
-class BaselineError(UserError):
-    """The baseline finds nothing to count in the narratives."""
 
 
 class BaselineParams(Strict):
@@ -119,10 +115,7 @@ def _features(params: BaselineParams, training: np.ndarray, *others: np.ndarray)
     try:
         return [vectorizer.fit_transform(training), *map(vectorizer.transform, others)]
     except ValueError:
-        raise BaselineError(
-            f"baseline: no word stands in {params.min_df} of {len(training)} training cases; "
-            "lower baseline.min_df or raise `cases`"
-        ) from None
+        raise messages.no_words(params.min_df, len(training)) from None
 
 
 def _train(features: Any, true: np.ndarray, c: float) -> LogisticRegression | int | None:

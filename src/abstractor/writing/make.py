@@ -7,12 +7,12 @@ import pandas as pd
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.training.rounds.synthetic import SOURCES
-from abstractor.writing.checks import Reason, copied_share, is_plain, tally, words
-from abstractor.writing.prompts import Style, Task, case_prompt, making
-from abstractor.writing.settings import MakeCases
+from abstractor.writing.engine.checks import tally
+from abstractor.writing.engine.prompts import Style, case_prompt, making
+from abstractor.writing.engine.settings import MakeCases
+from abstractor.writing.engine.verdicts import judge
+from abstractor.writing.engine.writer import Write
 from abstractor.writing.sources import Sources
-from abstractor.writing.tokens import Written
-from abstractor.writing.writer import Write
 
 
 class Made(NamedTuple):
@@ -57,7 +57,8 @@ def make_cases(
     task, columns = making(codebook, style), list(codebook.narratives)
     sources = [cases.loc[list(triple), columns].to_numpy().tolist() for triple in plan]
     answers = write([case_prompt(task, codebook.unit, examples) for examples in sources], task.marker)
-    judged = [_judge(task, answer, shown, settings) for answer, shown in zip(answers, sources, strict=True)]
+    limits = settings.least_words, settings.most_copied
+    judged = [judge(task, answer, shown, *limits) for answer, shown in zip(answers, sources, strict=True)]
     rows = {
         f"{prefix}_{number:06d}": [*reports, *triple]
         for number, ((reason, reports), triple) in enumerate(zip(judged, plan, strict=True))
@@ -67,19 +68,3 @@ def make_cases(
     index = pd.Index(list(rows), name="uid", dtype="str")
     table = pd.DataFrame(list(rows.values()), index, [*columns, *SOURCES], dtype="str")
     return Made(table.sort_index(), tally([reason for reason, _ in judged]))
-
-
-def _judge(
-    task: Task, answer: Written, sources: Sequence[Sequence[str]], settings: MakeCases
-) -> tuple[Reason | None, list[str]]:
-    """The first reason to drop an answer, or None, and its reports."""
-    if not answer.ended:
-        return "truncated", []
-    reports = task.read(answer.text)
-    if reports is None or not is_plain(answer.text):
-        return "malformed", []
-    if min(len(words(report)) for report in reports) < settings.least_words:
-        return "too_short", []
-    if copied_share(reports, sources) > settings.most_copied:
-        return "near_copy", []
-    return None, reports

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.writing.checks import Reason, copied_share, is_plain, tally, words
-from abstractor.writing.prompts import Style, Task, paraphrase_prompt, rewriting
-from abstractor.writing.settings import Rewrite
-from abstractor.writing.tokens import Written
-from abstractor.writing.writer import Write
+from abstractor.writing.engine.checks import Reason, tally, words
+from abstractor.writing.engine.prompts import Style, paraphrase_prompt, rewriting
+from abstractor.writing.engine.settings import Rewrite
+from abstractor.writing.engine.verdicts import judge
+from abstractor.writing.engine.writer import Write
 
 
 class Rewritten(NamedTuple):
@@ -37,21 +37,10 @@ def rewrite_cases(codebook: Codebook, cases: pd.DataFrame, write: Write, style: 
     answers = write([paraphrase_prompt(task, texts[row][column]) for row, column in places], task.marker)
     verdicts: list[Reason | None] = [None] * len(texts)
     for (row, column), answer in zip(places, answers, strict=True):
-        reason, texts[row][column] = _judge(task, answer, texts[row][column], settings)
+        source = texts[row][column]
+        least_words = settings.least_share * len(words(source))
+        reason, paraphrase = judge(task, answer, [[source]], least_words, settings.most_copied)
+        texts[row][column] = "".join(paraphrase)
         verdicts[row] = verdicts[row] or reason
     table = pd.DataFrame(texts, cases.index, columns, dtype="str")
     return Rewritten(table[[verdict is None for verdict in verdicts]].sort_index(), tally(verdicts))
-
-
-def _judge(task: Task, answer: Written, source: str, settings: Rewrite) -> tuple[Reason | None, str]:
-    """The first reason to drop an answer, or None, and its text."""
-    if not answer.ended:
-        return "truncated", ""
-    reports = task.read(answer.text)
-    if reports is None or not is_plain(answer.text):
-        return "malformed", ""
-    if len(words(reports[0])) < settings.least_share * len(words(source)):
-        return "too_short", ""
-    if copied_share(reports, [[source]]) > settings.most_copied:
-        return "near_copy", ""
-    return None, reports[0]

@@ -12,11 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from abstractor.base.errors import UserError
-
-
-class SourcesError(UserError):
-    """A fold has too few cases for the made cases that params.yaml asks for."""
+from abstractor.base.messages import writing as messages
 
 
 class Sources(NamedTuple):
@@ -52,17 +48,10 @@ def share(fold: int, uids: Sequence[str], writers: Sequence[str], writer: str, c
         SourcesError: the writer does not stand among `writers`, or the fold has too few triples for all of them.
     """
     if list(writers).count(writer) != 1:
-        raise SourcesError(
-            f"params.yaml: making: expected {writer} once, found {list(writers).count(writer)} times in {list(writers)}"
-        )
-    most, asked = most_triples(len(uids)), cases * len(writers)
-    if asked > most:
-        limit = most // len(writers)
-        lower = f"lower make_cases.cases to {limit} or less" if limit else "use fewer folds"
-        raise SourcesError(
-            f"fold {fold}: {len(uids)} cases with all reports have {most} triples without a common pair, expected "
-            f"{asked} ({cases} each of {len(writers)} writers); {lower}"
-        )
+        raise messages.not_once(writer, writers)
+    most = most_triples(len(uids))
+    if cases * len(writers) > most:
+        raise messages.too_few_triples(fold, len(uids), most, cases, len(writers))
     start = list(writers).index(writer) * cases
     return list(islice(_plan(sorted(uids), seed), start, start + cases))
 

@@ -14,8 +14,8 @@ from ablation_table import Run, compare, page, seed_deviation, summary, verdict
 from dvc.utils.hydra import apply_overrides
 from support import ROOT
 
-from abstractor.base.files import read_yaml
 from abstractor.base.params import Params
+from abstractor.base.yaml_file import read_yaml
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.training.sc.settings import ScModel
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from abstractor.base.messages.folds import FoldsError
 from abstractor.data import folds
 from abstractor.data.cases import codebook
 from abstractor.data.cases.codebook import Codebook
-from abstractor.data.folds import FoldsError
 
 
 @pytest.fixture(scope="module")

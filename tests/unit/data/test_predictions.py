@@ -7,10 +7,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.codebook import Codebook
-from abstractor.data.predictions import PredictionsError
 
 VALUES = np.array([[0.5, 0.2, 0.8], [0.0, 1.0, 0.0], [1.0, 0.5, 0.5]])
 
@@ -92,7 +92,7 @@ def test_parts_make_the_table_that_the_whole_makes(tmp_path: Path, book: Codeboo
 
     assert predictions.write_parts(path, book, [table[:2], table[2:]]) == 3
     pd.testing.assert_frame_equal(predictions.read(path, book), table)
-    assert list(predictions.read_uids(path)) == list("abc")
+    assert list(predictions.read_uids(path, book)) == list("abc")
     assert [list(part.index) for part in predictions.read_parts(path, book, 2)] == [["a", "b"], ["c"]]
     assert pq.ParquetFile(path).num_row_groups == 2
 

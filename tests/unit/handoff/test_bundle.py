@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from abstractor.base.messages.handoff import BundleError
 from abstractor.handoff import bundle
-from abstractor.handoff.bundle import BundleError, verify
+from abstractor.handoff.bundle import verify
 
 
 @pytest.fixture

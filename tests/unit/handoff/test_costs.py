@@ -8,8 +8,9 @@ from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
+from abstractor.base.messages.handoff import AccountingError
 from abstractor.handoff import costs
-from abstractor.handoff.costs import AccountingError, Shape
+from abstractor.handoff.costs import Shape
 
 TINY = {
     "vocab_size": 90,

@@ -7,8 +7,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from abstractor.base.files import sha256
+from abstractor.base.messages.fetch import BackboneError
 from abstractor.models import fetch as backbones
-from abstractor.models.fetch import Backbone, BackboneError, FolderSource, HubSource, PackageSource, fetch
+from abstractor.models.fetch import Backbone, FolderSource, HubSource, PackageSource, fetch
 from abstractor.runs.integrity import SealError, pin
 
 ZEROS = "0" * 64

@@ -1,4 +1,4 @@
-"""The driver of prediction: every case once, whatever the parts, the batches and the memory."""
+"""The predictor of prediction: every case once, whatever the parts, the batches and the memory."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
+from abstractor.base.messages.predicting import ScoringError
+from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.data.predictions import PredictionsError
 from abstractor.machine.compute import Compute
-from abstractor.models.rows.batching import cost
+from abstractor.models.shared.batching import cost
 from abstractor.predicting import predictor
-from abstractor.predicting.predictor import Driver, Part, ScoringError
+from abstractor.predicting.predictor import Part, Predictor
 
 CODEBOOK = Codebook(
     "invented", "one case", {"report": "a report"}, (Variable("Note", "binary", "d", "q", {0: "no", 1: "yes"}, None),)
@@ -49,20 +50,20 @@ class Model:
         return Part(tokens, 1, score)
 
 
-def predicted(model: Model, budget: int, size: int = 10) -> tuple[pd.DataFrame, Driver]:
-    driver = Driver(model.read, CODEBOOK, CPU, budget)
+def predicted(model: Model, budget: int, size: int = 10) -> tuple[pd.DataFrame, Predictor]:
+    predictor = Predictor(model.read, CODEBOOK, CPU, budget)
     parts = [CASES[start : start + size] for start in range(0, len(CASES), size)]
-    return pd.concat(driver.predict(parts, len(CASES), "m/0")), driver
+    return pd.concat(predictor.predict(parts, len(CASES), "m/0")), predictor
 
 
 @pytest.mark.parametrize("size", [1, 3, 10])
 @pytest.mark.parametrize("budget", [1, 25, 1000])
 def test_every_case_gets_its_own_probability(budget: int, size: int) -> None:
-    table, driver = predicted(Model(), budget, size)
+    table, predictor = predicted(Model(), budget, size)
 
     assert list(table.index) == list(CASES.index)
     assert table["Note"].to_numpy() == pytest.approx(np.array(TOKENS) / 100)
-    assert driver.halved == 0
+    assert predictor.halved == 0
 
 
 @pytest.mark.parametrize(
@@ -79,23 +80,23 @@ def test_a_batch_that_does_not_fit_is_halved_and_no_case_is_lost(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model(room=40, fail=of_memory(error))
-    table, driver = predicted(model, 1000)
+    table, predictor = predicted(model, 1000)
 
     assert table["Note"].to_numpy() == pytest.approx(np.array(TOKENS) / 100)
     # All ten (304 tokens), five, three of the longest fail; nothing of that size is tried again.
     assert model.tried[:4] == [10, 5, 3, 2]
-    assert driver.halved == 4
+    assert predictor.halved == 4
     assert "m/0: 4 batches did not fit in memory and were halved" in capsys.readouterr().out
 
 
 def test_later_parts_start_with_what_fitted() -> None:
     model = Model(room=40)
-    _, driver = predicted(model, 1000, size=5)
-    first = driver.halved
+    _, predictor = predicted(model, 1000, size=5)
+    first = predictor.halved
     model.tried.clear()
-    list(driver.predict([CASES], len(CASES), "m/0"))
+    list(predictor.predict([CASES], len(CASES), "m/0"))
 
-    assert driver.halved == first
+    assert predictor.halved == first
     assert sum(model.tried) == len(CASES)
 
 
@@ -121,7 +122,7 @@ def test_a_stopped_run_scores_only_what_it_had_not_finished(tmp_path: Path) -> N
     parts, model = [CASES[:4], CASES[4:8], CASES[8:]], Model()
 
     def run() -> Iterator[pd.DataFrame]:
-        return Driver(model.read, CODEBOOK, CPU, 1000).predict(parts, len(CASES), "m/0", tmp_path)
+        return Predictor(model.read, CODEBOOK, CPU, 1000).predict(parts, len(CASES), "m/0", tmp_path)
 
     stopped = run()
     assert [len(next(stopped)) for _ in range(2)] == [4, 4]
@@ -136,5 +137,5 @@ def test_a_stopped_run_scores_only_what_it_had_not_finished(tmp_path: Path) -> N
 def test_a_kept_part_that_a_power_cut_emptied_is_scored_again(tmp_path: Path, left: bytes) -> None:
     whole, _ = predicted(Model(), 1000)
     (tmp_path / "0.parquet").write_bytes(left)
-    again = pd.concat(Driver(Model().read, CODEBOOK, CPU, 1000).predict([CASES], len(CASES), "m/0", tmp_path))
+    again = pd.concat(Predictor(Model().read, CODEBOOK, CPU, 1000).predict([CASES], len(CASES), "m/0", tmp_path))
     pd.testing.assert_frame_equal(again, whole, check_exact=True)

@@ -1,4 +1,4 @@
-"""docs/faults.md against the tests that it names."""
+"""docs/start/faults.md against the tests that it names."""
 
 import ast
 import re

@@ -11,9 +11,9 @@ from push import TrustedRemote
 from pydantic import TypeAdapter, ValidationError
 from support import ROOT
 
-from abstractor.base.files import read_yaml
 from abstractor.base.members import read as read_members
 from abstractor.base.params import Params, Strict
+from abstractor.base.yaml_file import read_yaml
 from abstractor.data.demo.settings import DemoCorpusParams
 from abstractor.machine.compute import Inference, Machine
 from abstractor.models.fetch import Backbone
@@ -23,7 +23,7 @@ from abstractor.scoring.scores.small_counts import SmallestCount
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.rounds.label_errors import CorrectionParams
 from abstractor.training.sc.settings import ScModel
-from abstractor.writing.settings import MakeCases, Rewrite, Writer
+from abstractor.writing.engine.settings import MakeCases, Rewrite, Writer
 
 SRC = Path("src")
 STAGES: dict[str, Any] = {

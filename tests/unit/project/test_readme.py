@@ -1,40 +1,23 @@
-"""What the README tells a newcomer to type exists."""
+"""The README: one screen that opens with the content note and shows the pipeline as it is."""
 
 import re
 
-import pytest
 from support import ROOT
 
-from abstractor.base.params import Params
+from abstractor.base.yaml_file import read_yaml
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^\w*\$ (.*?)(?:  +#.*)?$", TEXT, re.MULTILINE)
-
-
-def test_make_targets_exist() -> None:
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = {word for command in COMMANDS for word in re.findall(r"\bmake ([a-z0-9-]+)", command)}
-    assert {"repro", "test", "corpus", "predict"} <= named <= targets
-
-
-def test_parameters_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    keys = [key for command in COMMANDS for key in re.findall(r"-S ([\w.]+)=", command)]
-    assert "rdrop" in keys
-    for key in keys:
-        Params().get(key, object)
-
-
-def test_files_and_folders_exist() -> None:
-    tree = TEXT.split("## What lies where")[1].split("```")[1]
-    for name in re.findall(r"^([a-z][\w./]*)", tree, re.MULTILINE):
-        assert (ROOT / name).exists(), name
-    for link in re.findall(r"\]\(((?!http)[^)]+)\)", TEXT):
-        assert (ROOT / link).exists(), link
-    stages = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
-    for name in re.findall(r"`([a-z_0-9]+)`", TEXT.split("| stage |")[1].split("\n\n")[0]):
-        assert f"\n  {name}:" in stages, name
 
 
 def test_it_opens_with_a_content_note_and_a_crisis_line() -> None:
-    assert "988" in TEXT[:500]
+    assert "988" in TEXT[:500] and "findahelpline.com" in TEXT[:500]
+
+
+def test_it_is_short() -> None:
+    assert len(TEXT.splitlines()) <= 120
+
+
+def test_its_picture_shows_stages_of_the_pipeline() -> None:
+    (picture,) = re.findall(r"```mermaid\n(.*?)```", TEXT, re.DOTALL)
+    shown = set(re.findall(r"[a-z]\w+", picture)) - {"flowchart"}
+    assert {"prepare", "ensemble"} <= shown <= set(read_yaml(ROOT / "dvc.yaml")["stages"])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from support import ROOT
 
-from abstractor.base.files import read_yaml
+from abstractor.base.yaml_file import read_yaml
 
 TRUSTED = "trusted-${trusted_remote}"
 
@@ -92,7 +92,7 @@ def test_no_remote_is_trusted_by_default() -> None:
 
 
 def test_the_table_of_the_documentation_holds_every_output() -> None:
-    text = (ROOT / "docs/sensitivity.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/evidence/sensitivity.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(.+?)` \| (\w+) \| (.+?) \|", text, re.MULTILINE)
     goes = {"push": "nowhere", "remote": "trusted remote", "cache": "git"}
     unused = {pattern for pattern, _, _ in rows}

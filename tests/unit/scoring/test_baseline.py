@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from abstractor.base.messages.scores import BaselineError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.scoring import baseline
 from abstractor.scoring.baseline import BaselineParams
@@ -100,6 +101,6 @@ def test_two_runs_are_equal_to_the_last_bit() -> None:
 def test_no_common_word_is_refused_without_quoting_any() -> None:
     cases, labels, folds = corpus(20)
     params = BaselineParams(c=1.0, min_df=15, max_features=None)
-    with pytest.raises(baseline.BaselineError, match="15 of 10 training cases") as caught:
+    with pytest.raises(BaselineError, match="15 of 10 training cases") as caught:
         baseline.predict(CODEBOOK, params, cases, labels, folds, cases)
     assert "mood" not in str(caught.value)

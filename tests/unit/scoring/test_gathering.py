@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from abstractor.base.members import Members
+from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import predictions
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.data.predictions import PredictionsError
-from abstractor.scoring import gathering
+from abstractor.predicting import gathering
 
 CODEBOOK = Codebook(
     "invented",

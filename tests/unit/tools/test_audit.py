@@ -8,7 +8,7 @@ import supply_chain
 from audit import Answer
 from support import ROOT
 
-PAGE = (ROOT / "docs/audit.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/evidence/audit.md").read_text(encoding="utf-8")
 
 
 def test_the_page_speaks_of_the_present_lock() -> None:

@@ -12,6 +12,7 @@ from dvc.repo import Repo
 from support import ROOT
 
 from abstractor.base.params import ParamsError
+from abstractor.base.yaml_file import read_yaml
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def trust(value: object) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = read_yaml(ROOT / "params.yaml")
     Path("params.yaml").write_text(yaml.safe_dump(params | {"trusted_remote": value}), encoding="utf-8")
 
 

@@ -8,20 +8,21 @@ from typing import Any
 import networkx as nx
 import pytest
 import recipe
-import yaml
 from dvc.repo import Repo
 from support import ROOT
 
-from abstractor.base import members
+from abstractor.base.members import read as read_members
+from abstractor.base.messages.fetch import BackboneError
 from abstractor.base.params import Params
+from abstractor.base.yaml_file import read_yaml
 from abstractor.machine.compute import Inference, Machine
-from abstractor.models.fetch import Backbone, BackboneError, HubSource, fetch
+from abstractor.models.fetch import Backbone, HubSource, fetch
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.mlm.settings import MlmParams
 from abstractor.training.rounds import synthetic
 from abstractor.training.rounds.label_errors import CorrectionParams
 from abstractor.training.sc.settings import ScModel
-from abstractor.writing.settings import MakeCases, Rewrite, Writer
+from abstractor.writing.engine.settings import MakeCases, Rewrite, Writer
 
 KINDS = {"backbones": Backbone, "writers": Writer, "mlm": MlmParams}
 SECTIONS = {"train": Machine, "infer": Inference, "make_cases": MakeCases, "rewrite": Rewrite}
@@ -47,16 +48,16 @@ def graph_of(folder: Path) -> Any:
 
 
 def test_the_demos_models_are_those_that_recipes_start_from() -> None:
-    assert set(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["models"]) == recipe.DEMO
+    assert set(read_yaml(ROOT / "params.yaml")["models"]) == recipe.DEMO
 
 
 @pytest.mark.parametrize("name", recipe.names())
 def test_every_parameter_of_a_recipe_binds(project: Path, name: str) -> None:
     params = params_of(project, name)
-    crew = members.read(params)
-    for model in crew.sc:
+    members = read_members(params)
+    for model in members.sc:
         params.get(f"models.{model}", ScModel)
-    for model in crew.ar:
+    for model in members.ar:
         params.get(f"models.{model}", ArModel)
     for section, kind in KINDS.items():
         for key in params.get(section, dict[str, Any]):
@@ -95,10 +96,11 @@ def test_students_depend_on_the_members_of_the_round_before(project: Path, name:
 
 
 @pytest.mark.parametrize("name", ["the demo", *recipe.names()])
-def test_the_readme_counts_the_stages_of_each_recipe(project: Path, name: str) -> None:
+def test_the_docs_count_the_stages_of_each_recipe(project: Path, name: str) -> None:
     if name != "the demo":
         recipe.apply(name, project / "params.yaml")
-    (counted,) = re.findall(rf"^\| `?{name}`? \|.*\| (\d+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    text = (ROOT / "docs/understand/recipes.md").read_text(encoding="utf-8")
+    (counted,) = re.findall(rf"^\| `?{name}`? \|.*\| (\d+) \|$", text, re.MULTILINE)
     assert int(counted) == len(graph_of(project))
 
 
@@ -118,10 +120,10 @@ def test_backbones_of_the_hub_are_refused_until_they_are_pinned(project: Path, n
 
 
 def test_a_recipe_changes_what_it_names_and_keeps_the_rest(project: Path) -> None:
-    before = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    before = read_yaml(project / "params.yaml")
     recipe.apply("two_rounds", project / "params.yaml")
     text = (project / "params.yaml").read_text(encoding="utf-8")
-    after = yaml.safe_load(text)
+    after = read_yaml(project / "params.yaml")
     assert "# Weight of R-Drop" in text
     student = after["models"].pop("sc1_student")
     assert student == before["models"]["sc1_minilm"] | {"learns": {"labels": "coded", "rewrites": "none", "made": 1}}

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 import supply_chain
-import yaml
 from packaging.utils import canonicalize_name
 from support import ROOT
 
-PAGE = (ROOT / "docs/supply-chain.md").read_text(encoding="utf-8")
+from abstractor.base.yaml_file import read_yaml
+
+PAGE = (ROOT / "docs/evidence/supply-chain.md").read_text(encoding="utf-8")
 BILLS = {
     lock: json.loads((ROOT / f"requirements/{lock}.cdx.json").read_text(encoding="utf-8"))
     for lock in supply_chain.LOCKS
 }
-LICENCES = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
+LICENCES = (ROOT / "docs/evidence/licences.md").read_text(encoding="utf-8")
 PARAMS = [ROOT / "params.yaml", *sorted((ROOT / "recipes").glob("*.yaml"))]
 STALE = "a lock has changed: run `make supply-chain`"
 
@@ -42,20 +43,21 @@ def test_every_flagged_package_is_looked_at() -> None:
     flagged = {canonicalize_name(component["name"]) for component in components if supply_chain.flag(component)}
     assert {"grandalf", "torchao", "nvidia-cublas"} <= flagged
     missing = {name for name in flagged if f"`{name}`" not in PAGE}
-    assert missing == set(), "say in docs/supply-chain.md what these licences ask for"
+    assert missing == set(), "say in docs/evidence/supply-chain.md what these licences ask for"
 
 
 @pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.stem)
 def test_every_backbone_has_a_licence_line(path: Path) -> None:
-    for spec in (yaml.safe_load(path.read_text(encoding="utf-8")).get("backbones") or {}).values():
+    for spec in (read_yaml(path).get("backbones") or {}).values():
         if spec is not None and spec["source"] != "folder":
             name = f"`{spec['repo']}`" if spec["source"] == "hub" else f"`{spec['package']}` {spec['version']}"
-            assert re.search(rf"^\| {re.escape(name)} \| \w", PAGE, re.MULTILINE), f"docs/supply-chain.md lacks {name}"
+            assert re.search(rf"^\| {re.escape(name)} \| \w", PAGE, re.MULTILINE), f"{name} stands not in the table"
 
 
 def test_lists_name_no_host_and_no_place_on_a_machine() -> None:
     schema = "http://cyclonedx.org/schema/bom-1.6.schema.json"
-    for text in (*map(json.dumps, BILLS.values()), LICENCES, PAGE, (ROOT / "docs/audit.md").read_text("utf-8")):
+    audit = (ROOT / "docs/evidence/audit.md").read_text(encoding="utf-8")
+    for text in (*map(json.dumps, BILLS.values()), LICENCES, PAGE, audit):
         assert set(re.findall(r'\w+://[^"\s)]*', text)) <= {schema}
         assert not re.search(r'[" (]/\w+/\w+', text)
 

@@ -9,9 +9,9 @@ from support import ROOT
 from t4_plan import Load, PlanError
 from transformers import AutoConfig
 
-from abstractor.base.files import read_yaml
 from abstractor.base.members import read as read_members
 from abstractor.base.params import Params
+from abstractor.base.yaml_file import read_yaml
 from abstractor.handoff.costs import Shape
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.sc.settings import ScModel
@@ -47,12 +47,12 @@ def test_every_listed_size_has_the_published_number_of_parameters() -> None:
 
 
 def test_the_reference_recipe_fits_the_code(reference: Params) -> None:
-    crew = read_members(reference)
+    members = read_members(reference)
 
-    assert (len(crew.sc), len(crew.ar)) == (6, 7)
-    for name in crew.sc:
+    assert (len(members.sc), len(members.ar)) == (6, 7)
+    for name in members.sc:
         reference.get(f"models.{name}", ScModel)
-    for name in crew.ar:
+    for name in members.ar:
         reference.get(f"models.{name}", ArModel)
 
 

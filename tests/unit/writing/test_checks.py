@@ -2,7 +2,7 @@
 
 import pytest
 
-from abstractor.writing.checks import copied_share, is_plain, tally, words
+from abstractor.writing.engine.checks import copied_share, is_plain, tally, words
 
 SOURCE = "He was last seen at home, and a note was found."
 """Seven runs of five words: He was last seen at .. a note was found."""

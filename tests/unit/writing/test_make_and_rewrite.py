@@ -12,12 +12,12 @@ from abstractor.data.cases.codebook import Codebook
 from abstractor.data.cases.prepared import read_prepared_cases, write_cases
 from abstractor.machine.compute import Compute
 from abstractor.training.rounds.synthetic import write
+from abstractor.writing.engine.settings import MakeCases, Rewrite, Writer
+from abstractor.writing.engine.tokens import Written
+from abstractor.writing.engine.writer import load_writer
 from abstractor.writing.make import make_cases, possible_sources
 from abstractor.writing.rewrite import rewrite_cases
-from abstractor.writing.settings import MakeCases, Rewrite, Writer
 from abstractor.writing.sources import Sources, share
-from abstractor.writing.tokens import Written
-from abstractor.writing.writer import scribe
 
 MAKING = MakeCases(cases=1, least_words=3, most_copied=0.5)
 REWRITING = Rewrite(least_share=0.5, most_copied=0.5)
@@ -85,8 +85,8 @@ def test_a_case_with_a_gap_is_no_source(codebook: Codebook) -> None:
 
 @pytest.mark.parametrize("kept", [0, 2])
 def test_made_cases_are_stored_as_text_even_where_none_was_kept(codebook: Codebook, tmp_path: Path, kept: int) -> None:
-    scribe = Scripted(*[GOOD] * kept, *["x"] * (2 - kept))
-    made = make_cases(codebook, CASES, [Sources("a", "b", "c")] * 2, scribe, "examples", MAKING, "made_w_0")
+    answers = Scripted(*[GOOD] * kept, *["x"] * (2 - kept))
+    made = make_cases(codebook, CASES, [Sources("a", "b", "c")] * 2, answers, "examples", MAKING, "made_w_0")
     write(tmp_path / "made.parquet", codebook, made.cases)
     found = pq.read_table(tmp_path / "made.parquet")
 
@@ -155,7 +155,7 @@ def test_a_random_model_is_asked_and_every_answer_counted(
     codebook: Codebook, backbone: str, writer: Writer, style: str
 ) -> None:
     compute = Compute(torch.device("cpu"), torch.float32, "a test")
-    write = scribe(writer.model_copy(update={"style": style}), "tiny", compute, 7)
+    write = load_writer(writer.model_copy(update={"style": style}), "tiny", compute, 7)
     plan = share(0, ["a", "b", "c"], ["tiny"], "tiny", 1, seed=1)
 
     for counts in (

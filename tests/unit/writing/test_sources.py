@@ -4,7 +4,8 @@ from itertools import combinations
 
 import pytest
 
-from abstractor.writing.sources import Sources, SourcesError, most_triples, share
+from abstractor.base.messages.writing import SourcesError
+from abstractor.writing.sources import Sources, most_triples, share
 
 
 def uids(count: int) -> list[str]:

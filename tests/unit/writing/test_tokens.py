@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from support import strategies
 from tokenizers.processors import TemplateProcessing
 
+from abstractor.base.messages.writing import WritingError
 from abstractor.data.cases.codebook import Codebook
-from abstractor.writing.checks import BROKEN
-from abstractor.writing.prompts import Style, case_prompt, making, paraphrase_prompt, rewriting
-from abstractor.writing.tokens import Codec, WritingError, Written
+from abstractor.writing.engine.checks import BROKEN
+from abstractor.writing.engine.prompts import Style, case_prompt, making, paraphrase_prompt, rewriting
+from abstractor.writing.engine.tokens import TextTokens, Written
 
 TURN, END = 2, 0
 
@@ -20,7 +21,7 @@ def ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def test_a_request_stands_in_the_template_and_a_special_token_in_it_stays_text(tokenizer: Any) -> None:
-    found = Codec(tokenizer, "template").encode("Found.<|im_end|>")
+    found = TextTokens(tokenizer, "template").encode("Found.<|im_end|>")
 
     assert tokenizer.decode(found) == "<|im_start|>user\nFound.<|im_end|><|im_end|>\n<|im_start|>assistant\n"
     assert [found.count(token) for token in (0, 1, 2)] == [0, 2, 1]
@@ -28,7 +29,7 @@ def test_a_request_stands_in_the_template_and_a_special_token_in_it_stays_text(t
 
 @pytest.mark.parametrize("style", ["template", "examples"])
 def test_no_report_changes_the_structure_of_a_request(tokenizer: Any, codebook: Codebook, style: Style) -> None:
-    codec, making_task, rewriting_task = Codec(tokenizer, style), making(codebook, style), rewriting(style)
+    tokens, making_task, rewriting_task = TextTokens(tokenizer, style), making(codebook, style), rewriting(style)
 
     def structure(reports: tuple[str, str]) -> list[tuple[list[int], int]]:
         """The special tokens and the number of lines of both requests."""
@@ -36,7 +37,7 @@ def test_no_report_changes_the_structure_of_a_request(tokenizer: Any, codebook: 
             case_prompt(making_task, codebook.unit, [reports] * 3),
             paraphrase_prompt(rewriting_task, reports[0]),
         )
-        return [([n for n in codec.encode(each) if n in (0, 1, 2)], each.count("\n")) for each in prompts]
+        return [([n for n in tokens.encode(each) if n in (0, 1, 2)], each.count("\n")) for each in prompts]
 
     usual = structure(("Found.", "No note."))
 
@@ -49,7 +50,7 @@ def test_no_report_changes_the_structure_of_a_request(tokenizer: Any, codebook: 
 
 def test_examples_are_plain_text_behind_the_token_that_the_tokenizer_opens_texts_with(tokenizer: Any) -> None:
     prompt = "Case 1\n<|im_start|>"
-    bare = Codec(tokenizer, "examples").encode(prompt)
+    bare = TextTokens(tokenizer, "examples").encode(prompt)
     tokenizer.bos_token = "<|im_start|>"
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<|im_start|> $A", special_tokens=[("<|im_start|>", 1)]
@@ -57,37 +58,37 @@ def test_examples_are_plain_text_behind_the_token_that_the_tokenizer_opens_texts
 
     assert tokenizer.decode(bare) == prompt
     assert not {0, 1, 2} & set(bare)
-    assert Codec(tokenizer, "examples").encode(prompt) == [1, *bare]
+    assert TextTokens(tokenizer, "examples").encode(prompt) == [1, *bare]
 
 
 def test_stops_are_the_end_of_a_text_the_end_of_a_turn_and_what_the_model_names(tokenizer: Any) -> None:
-    assert Codec(tokenizer, "template").stops == [END, TURN]
-    assert Codec(tokenizer, "examples").stops == [END]
-    assert Codec(tokenizer, "examples", ends=[7, END]).stops == [END, 7]
+    assert TextTokens(tokenizer, "template").stops == [END, TURN]
+    assert TextTokens(tokenizer, "examples").stops == [END]
+    assert TextTokens(tokenizer, "examples", ends=[7, END]).stops == [END, 7]
 
 
 def test_an_answer_ends_at_the_first_stop_or_marker(tokenizer: Any) -> None:
-    codec = Codec(tokenizer, "template")
+    tokens = TextTokens(tokenizer, "template")
     text = ids(tokenizer, "Seen.\nCase 5")
 
-    assert codec.read([*text, TURN, *text], None) == Written("Seen.\nCase 5", ended=True)
-    assert codec.read([*text, TURN], "\nCase ") == Written("Seen.", ended=True)
-    assert codec.read(text, "\nCase ") == Written("Seen.", ended=True)
-    assert codec.read(text, None) == Written("Seen.\nCase 5", ended=False)
+    assert tokens.read([*text, TURN, *text], None) == Written("Seen.\nCase 5", ended=True)
+    assert tokens.read([*text, TURN], "\nCase ") == Written("Seen.", ended=True)
+    assert tokens.read(text, "\nCase ") == Written("Seen.", ended=True)
+    assert tokens.read(text, None) == Written("Seen.\nCase 5", ended=False)
 
 
 def test_a_special_token_and_broken_bytes_leave_a_mark(tokenizer: Any) -> None:
-    codec = Codec(tokenizer, "template")
+    tokens = TextTokens(tokenizer, "template")
 
-    assert codec.text([*ids(tokenizer, "a"), 1, *ids(tokenizer, "b")]) == f"a{BROKEN}b"
-    assert codec.text(ids(tokenizer, "é")[:1]) == BROKEN
-    assert codec.text(ids(tokenizer, "a <|b é")) == "a <|b é"
+    assert tokens.text([*ids(tokenizer, "a"), 1, *ids(tokenizer, "b")]) == f"a{BROKEN}b"
+    assert tokens.text(ids(tokenizer, "é")[:1]) == BROKEN
+    assert tokens.text(ids(tokenizer, "a <|b é")) == "a <|b é"
 
 
 def test_the_date_of_a_template_is_fixed(tokenizer: Any) -> None:
     tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }} {% for m in messages %}{{ m['content'] }}{% endfor %}"
 
-    assert tokenizer.decode(Codec(tokenizer, "template").encode("Write.")) == "01 Jan 2025 Write."
+    assert tokenizer.decode(TextTokens(tokenizer, "template").encode("Write.")) == "01 Jan 2025 Write."
 
 
 @pytest.mark.parametrize(
@@ -103,8 +104,8 @@ def test_a_template_that_is_missing_or_moves_the_request_is_refused(
 ) -> None:
     tokenizer.chat_template = template
     with pytest.raises(WritingError, match=f"{message}.*style"):
-        Codec(tokenizer, "template")
-    Codec(tokenizer, "examples")
+        TextTokens(tokenizer, "template")
+    TextTokens(tokenizer, "examples")
 
 
 def test_a_tokenizer_that_makes_special_tokens_of_plain_text_is_refused(tokenizer: Any) -> None:
@@ -116,4 +117,4 @@ def test_a_tokenizer_that_makes_special_tokens_of_plain_text_is_refused(tokenize
             return tokenizer(words, **{**options, "split_special_tokens": False})
 
     with pytest.raises(WritingError, match="for a special token"):
-        Codec(Disobedient(), "examples")
+        TextTokens(Disobedient(), "examples")

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from abstractor.base.errors import RunError
+from abstractor.base.messages.writing import WritingError
 from abstractor.machine.compute import Compute
-from abstractor.models.backbones.local import backbone_folder
-from abstractor.writing import transformers_engine, vllm_engine
-from abstractor.writing.settings import Writer
-from abstractor.writing.tokens import Codec, WritingError, Written
-from abstractor.writing.writer import choose_engine, scribe
+from abstractor.models.shared.local import backbone_folder
+from abstractor.writing.engine import transformers_engine, vllm_engine
+from abstractor.writing.engine.settings import Writer
+from abstractor.writing.engine.tokens import TextTokens, Written
+from abstractor.writing.engine.writer import choose_engine, load_writer
 
 CPU = Compute(torch.device("cpu"), torch.float32, "a test")
 PROMPTS = ["Case 1\nSeen.", "Case 2\nSeen at home, later at work.", "A", "Case 4", "Case 5\nSeen twice."]
@@ -24,18 +25,18 @@ def loaded(backbone: str) -> Any:
 
 
 def test_the_same_seed_gives_the_same_texts_whatever_was_written_before(backbone: str, writer: Writer) -> None:
-    write = scribe(writer, "tiny", CPU, 7, "test")
+    write = load_writer(writer, "tiny", CPU, 7, "test")
     first = write(PROMPTS, None)
-    scribe(writer, "tiny", CPU, 8, "else")(PROMPTS[:1], None)
+    load_writer(writer, "tiny", CPU, 8, "else")(PROMPTS[:1], None)
 
-    assert scribe(writer, "tiny", CPU, 7, "test")(PROMPTS, None) == first == write(PROMPTS, None)
+    assert load_writer(writer, "tiny", CPU, 7, "test")(PROMPTS, None) == first == write(PROMPTS, None)
     assert len({answer.text for answer in first}) == len(PROMPTS)
 
 
 def test_a_stopped_run_writes_only_what_it_had_not_finished(
     backbone: str, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, asked, once = scribe(writer, "tiny", CPU, 7)(PROMPTS, None), [], transformers_engine._continued
+    whole, asked, once = load_writer(writer, "tiny", CPU, 7)(PROMPTS, None), [], transformers_engine._continued
 
     def stopped(*arguments: Any) -> Any:
         if len(asked) == 2:
@@ -46,31 +47,31 @@ def test_a_stopped_run_writes_only_what_it_had_not_finished(
     folder = tmp_path / "done"
     monkeypatch.setattr(transformers_engine, "_continued", stopped)
     with pytest.raises(ConnectionAbortedError):
-        scribe(writer, "tiny", CPU, 7, done=folder)(PROMPTS, None)
+        load_writer(writer, "tiny", CPU, 7, done=folder)(PROMPTS, None)
     (folder / "1.json").write_text("[[1", encoding="utf-8")  # what a power cut may leave
     asked.clear()
-    assert scribe(writer, "tiny", CPU, 7, done=folder)(PROMPTS, None) == whole
+    assert load_writer(writer, "tiny", CPU, 7, done=folder)(PROMPTS, None) == whole
     assert len(asked) == 2 < len(list(folder.iterdir())) == 3
 
 
 @pytest.mark.parametrize("change", ["seed", "name", "purpose"])
 def test_another_seed_name_or_purpose_gives_other_texts(backbone: str, writer: Writer, change: str) -> None:
-    first = scribe(writer, "tiny", CPU, 7, "test")(PROMPTS, None)
+    first = load_writer(writer, "tiny", CPU, 7, "test")(PROMPTS, None)
     other = writer.model_copy(update={"seed": 1}) if change == "seed" else writer
     name, purpose = "other" if change == "name" else "tiny", "else" if change == "purpose" else "test"
 
-    assert scribe(other, name, CPU, 7, purpose)(PROMPTS, None) != first
+    assert load_writer(other, name, CPU, 7, purpose)(PROMPTS, None) != first
 
 
 def test_padding_changes_no_answer(loaded: Any, tokenizer: Any, writer: Writer) -> None:
     """Next to nothing drawn at random, each prompt is continued as it would be alone."""
-    codec, sure = Codec(tokenizer, "examples"), writer.model_copy(update={"temperature": 1e-4})
-    prompts = [codec.encode(prompt) for prompt in PROMPTS]
+    tokens, sure = TextTokens(tokenizer, "examples"), writer.model_copy(update={"temperature": 1e-4})
+    prompts = [tokens.encode(prompt) for prompt in PROMPTS]
     options = {"marker": None, "seed": 1, "name": "tiny"}
-    together = transformers_engine.generate(loaded, codec, sure, prompts, **options)
-    alone = [transformers_engine.generate(loaded, codec, sure, [ids], **options)[0] for ids in prompts]
+    together = transformers_engine.generate(loaded, tokens, sure, prompts, **options)
+    alone = [transformers_engine.generate(loaded, tokens, sure, [ids], **options)[0] for ids in prompts]
 
-    assert [codec.read(ids, None) for ids in together] == [codec.read(ids, None) for ids in alone]
+    assert [tokens.read(ids, None) for ids in together] == [tokens.read(ids, None) for ids in alone]
 
 
 class Output(dict[str, torch.Tensor]):
@@ -104,21 +105,21 @@ def forced(model: Any, prompt: int, text: list[int]) -> None:
 def test_writing_goes_on_to_the_marker_the_end_or_the_limit(
     loaded: Any, tokenizer: Any, writer: Writer, text: str, new: int, written: Written
 ) -> None:
-    codec, prompt = Codec(tokenizer, "examples"), "Case 3\nSeen.\n\nCase 4\nSeen:"
-    ids = codec.encode(prompt)
+    tokens, prompt = TextTokens(tokenizer, "examples"), "Case 3\nSeen.\n\nCase 4\nSeen:"
+    ids = tokens.encode(prompt)
     forced(loaded, len(ids), list(tokenizer(text)["input_ids"]))
-    answer = transformers_engine.generate(loaded, codec, writer, [ids], "\nCase ", seed=1, name="tiny")[0]
+    answer = transformers_engine.generate(loaded, tokens, writer, [ids], "\nCase ", seed=1, name="tiny")[0]
 
     assert len(answer) == new
-    assert codec.read(answer, "\nCase ") == written
+    assert tokens.read(answer, "\nCase ") == written
 
 
 def test_a_marker_in_the_prompt_ends_nothing(loaded: Any, tokenizer: Any, writer: Writer) -> None:
-    codec = Codec(tokenizer, "examples")
-    ids = codec.encode("\nCase ")
+    tokens = TextTokens(tokenizer, "examples")
+    ids = tokens.encode("\nCase ")
     forced(loaded, len(ids), [])
 
-    assert len(transformers_engine.generate(loaded, codec, writer, [ids], "\nCase ", seed=1, name="tiny")[0]) == 16
+    assert len(transformers_engine.generate(loaded, tokens, writer, [ids], "\nCase ", seed=1, name="tiny")[0]) == 16
 
 
 @pytest.mark.parametrize(("top_p", "least", "most"), [(1.0, 51, 100), (0.25, 2, 25)])
@@ -134,7 +135,7 @@ def test_tokens_are_drawn_from_the_likeliest_that_make_top_p_and_no_other_limit(
 
     loaded.forward, settings = forward, writer.model_copy(update={"top_p": top_p})
     answers = transformers_engine.generate(
-        loaded, Codec(tokenizer, "examples"), settings, [[5]] * 20, None, seed=1, name="tiny"
+        loaded, TextTokens(tokenizer, "examples"), settings, [[5]] * 20, None, seed=1, name="tiny"
     )
 
     assert least <= len({token for answer in answers for token in answer}) <= most
@@ -147,28 +148,28 @@ def test_an_answer_ends_where_the_models_own_config_says(
     path.write_text(path.read_text(encoding="utf-8").replace('"eos_token_id": 0', '"eos_token_id": [0, 7]'))
     monkeypatch.setattr(transformers_engine, "generate", lambda *_, **__: [[53, 7, 54]])
 
-    assert scribe(writer, "tiny", CPU, 7)(["Case 1"], None) == [Written("S", ended=True)]
+    assert load_writer(writer, "tiny", CPU, 7)(["Case 1"], None) == [Written("S", ended=True)]
 
 
 def test_a_prompt_without_room_for_an_answer_is_not_asked(backbone: str, writer: Writer) -> None:
     fits, too_long = "a" * (3000 - 16), "a" * (3000 - 15)
-    answers = scribe(writer, "tiny", CPU, 7)([too_long, fits, too_long], None)
+    answers = load_writer(writer, "tiny", CPU, 7)([too_long, fits, too_long], None)
 
     assert answers[0] == answers[2] == Written("", ended=False)
     assert answers[1].text
 
 
 def test_a_backbones_own_generation_defaults_are_not_followed(backbone: str, writer: Writer) -> None:
-    first = scribe(writer, "tiny", CPU, 7)(PROMPTS, None)
+    first = load_writer(writer, "tiny", CPU, 7)(PROMPTS, None)
     path = backbone_folder(backbone) / "generation_config.json"
     path.write_text('{"top_k": 1, "repetition_penalty": 5.0, "max_length": 3}', encoding="utf-8")
 
-    assert scribe(writer, "tiny", CPU, 7)(PROMPTS, None) == first
+    assert load_writer(writer, "tiny", CPU, 7)(PROMPTS, None) == first
 
 
 def test_a_backbone_that_is_missing_is_named(backbone: str, writer: Writer) -> None:
     with pytest.raises(RunError, match="fetch_backbone@absent"):
-        scribe(writer.model_copy(update={"backbone": "absent"}), "tiny", CPU, 7)
+        load_writer(writer.model_copy(update={"backbone": "absent"}), "tiny", CPU, 7)
 
 
 def test_a_batch_too_large_for_memory_names_the_parameter(
@@ -179,7 +180,9 @@ def test_a_batch_too_large_for_memory_names_the_parameter(
 
     monkeypatch.setattr(loaded, "generate", full)
     with pytest.raises(WritingError, match=r"2 texts at a time .* lower writers.tiny.batch_size"):
-        transformers_engine.generate(loaded, Codec(tokenizer, "examples"), writer, [[5]] * 3, None, seed=1, name="tiny")
+        transformers_engine.generate(
+            loaded, TextTokens(tokenizer, "examples"), writer, [[5]] * 3, None, seed=1, name="tiny"
+        )
 
 
 @pytest.mark.parametrize(
@@ -203,4 +206,4 @@ def test_vllm_is_refused_where_it_cannot_run(
 ) -> None:
     monkeypatch.setattr(vllm_engine, "is_installed", lambda: installed)
     with pytest.raises(WritingError, match=message):
-        scribe(writer.model_copy(update={"engine": "vllm"}), "tiny", CPU, 7)(PROMPTS, None)
+        load_writer(writer.model_copy(update={"engine": "vllm"}), "tiny", CPU, 7)(PROMPTS, None)

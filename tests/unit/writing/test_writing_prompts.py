@@ -3,7 +3,7 @@
 import pytest
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.writing.prompts import case_prompt, making, paraphrase_prompt, rewriting
+from abstractor.writing.engine.prompts import case_prompt, making, paraphrase_prompt, rewriting
 
 EXAMPLES = [["Found at home.", "No note."], ["Seen\n\nCase 9\nCoroner report: odd", "In care."], ["One.", "Two."]]
 

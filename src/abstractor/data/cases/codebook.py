@@ -1,24 +1,26 @@
 """The codebook: variables, kinds, codes and the column layout of a prediction. The only list of variables."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from abstractor.base.errors import UserError
-from abstractor.base.files import read_yaml
+import numpy as np
+from pydantic import Field, ValidationError
+
+from abstractor.base.messages import codebook as messages
+from abstractor.base.params import Strict
+from abstractor.base.yaml_file import read_yaml
 
 MAX_CODES = 26
 """A language model answers a categorical question with one letter."""
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RESERVED = ("uid", "fold", "model", "system", "mean")
 
-
-class CodebookError(UserError):
-    """A codebook file breaks the rules of its format."""
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+_Text = Annotated[str, Field(pattern=r"\S")]
+_Code = Annotated[int, Field(ge=0, lt=1000)]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,17 @@ class Variable:
     def columns(self) -> tuple[str, ...]:
         """Columns of a prediction: one for a binary variable (probability of 1), one a code for a categorical."""
         return (self.name,) if self.kind == "binary" else tuple(f"{self.name}={code}" for code in self.codes)
+
+    def by_code(self, given: np.ndarray) -> np.ndarray:
+        """The probability of every code, that of a binary variable's 0 among them.
+
+        Args:
+            given: (cases, columns), the variable's `columns` of a prediction.
+
+        Returns:
+            (cases, codes), in the order of `codes`; the same floats.
+        """
+        return np.concatenate([1 - given, given], axis=1) if self.kind == "binary" else given
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,26 @@ class Codebook:
         return slices
 
 
+class _Entry(Strict):
+    """A variable in the file; `Variable` says what its keys mean."""
+
+    name: _Name
+    kind: Literal["binary", "categorical"]
+    definition: _Text
+    question: _Text = ""
+    values: dict[_Code, _Text] = Field(default_factory=dict, min_length=2, max_length=MAX_CODES)
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
+class _File(Strict):
+    """The file; `Codebook` says what its keys mean."""
+
+    dataset: _Text
+    unit: _Text
+    narratives: Annotated[dict[_Name, _Text], Field(min_length=1, max_length=2)]
+    variables: Annotated[list[_Entry], Field(min_length=1)]
+
+
 def load(path: Path) -> Codebook:
     """Read and check a codebook file.
 
@@ -84,76 +117,31 @@ def load(path: Path) -> Codebook:
     try:
         content = read_yaml(path)
     except FileNotFoundError:
-        raise CodebookError(
-            f"{path} is missing; `make corpus NAME=.. FROM=..` lays down a corpus and its codebook"
-        ) from None
+        raise messages.missing(path) from None
     except OSError as error:
-        raise CodebookError(f"{path} cannot be read ({type(error).__name__})") from None
+        raise messages.unreadable(path, error) from None
     except ValueError as error:
-        raise CodebookError(f"{error}; expected a codebook like data/codebooks/nvdrs_youth.yaml") from None
-    top = _Section(path, "", content)
-    top.refuse_unknown("dataset", "unit", "narratives", "variables")
-    narratives = top.mapping("narratives")
-    for name, description in narratives.items():
-        top.check(isinstance(name, str) and _NAME.fullmatch(name), "every narrative column needs a plain name")
-        top.check(isinstance(description, str) and description.strip(), f"narrative {name} needs a description")
-    top.check(1 <= len(narratives) <= 2, f"expected one or two narratives, found {len(narratives)}")
-    entries = content.get("variables")
-    top.check(isinstance(entries, list) and entries, "expected a list of variables, found none")
-    variables = tuple(_variable(path, number, entry) for number, entry in enumerate(entries, 1))
-    names = [*narratives, *(variable.name for variable in variables)]
-    for name, count in Counter(names).items():
-        top.check(count == 1, f"the name {name} stands {count} times; names must differ")
-        top.check(name not in _RESERVED, f"the name {name} is reserved; choose another")
-    return Codebook(top.text("dataset"), top.text("unit"), narratives, variables)
+        raise messages.no_yaml(error) from None
+    try:
+        file = _File.model_validate(content)
+    except ValidationError as error:
+        keys, keys_of_variable = list(_File.model_fields), list(_Entry.model_fields)
+        raise messages.broken_rules(path, content, error.errors(), keys, keys_of_variable) from None
+    for name, count in Counter([*file.narratives, *(entry.name for entry in file.variables)]).items():
+        if count > 1:
+            raise messages.repeated_name(path, name, count)
+        if name in _RESERVED:
+            raise messages.reserved_name(path, name)
+    variables = tuple(_variable(path, entry) for entry in file.variables)
+    return Codebook(file.dataset, file.unit, file.narratives, variables)
 
 
-def _variable(path: Path, number: int, entry: Any) -> Variable:
-    section = _Section(path, f"variable {number}", entry)
-    name = section.text("name")
-    section.check(_NAME.fullmatch(name), "a name is letters, digits and _, starting with a letter")
-    section.where = f"variable {name}"
-    section.refuse_unknown("name", "kind", "definition", "question", "values", "share")
-    kind, definition = section.text("kind"), section.text("definition")
-    section.check(kind in ("binary", "categorical"), "unknown kind; expected binary or categorical")
-    values = {0: "no", 1: "yes"} if kind == "binary" and "values" not in entry else section.mapping("values")
-    for code, label in values.items():
-        section.check(type(code) is int and 0 <= code < 1000, "codes are whole numbers from 0 to 999")
-        section.check(isinstance(label, str) and label.strip(), f"code {code} needs a label (quote yes and no)")
-    section.check(len(values) > 1, "only one value; a variable needs two or more")
-    section.check(
-        len(values) <= MAX_CODES, f"{len(values)} codes; at most {MAX_CODES}, since each is asked as a letter"
-    )
-    section.check(kind == "categorical" or list(values) == [0, 1], "a binary has the codes 0 and 1, in this order")
-    share = entry.get("share")
-    section.check(share is None or (type(share) is float and 0 < share < 1), "share must lie between 0 and 1")
-    question = section.text("question") if "question" in entry else definition
-    return Variable(name, "binary" if kind == "binary" else "categorical", definition, question, values, share)
-
-
-class _Section:
-    """A mapping of the file, with checks that name the file and the place."""
-
-    def __init__(self, path: Path, where: str, content: Any) -> None:
-        self.path, self.where = path, where
-        self.check(isinstance(content, dict), f"expected `key: value` lines, found {type(content).__name__}")
-        self.content: dict[str, Any] = content
-
-    def check(self, truth: object, rule: str) -> None:
-        if not truth:
-            raise CodebookError(f"{self.path}: {self.where + ': ' if self.where else ''}{rule}")
-
-    def refuse_unknown(self, *known: str) -> None:
-        for number, key in enumerate(self.content, 1):
-            name = key if isinstance(key, str) and _NAME.fullmatch(key) else f"number {number}"
-            self.check(key in known, f"unknown key {name}; expected {', '.join(known)}")
-
-    def text(self, key: str) -> str:
-        value = self.content.get(key)
-        self.check(isinstance(value, str) and value.strip(), f"{key} must be a text")
-        return str(value)
-
-    def mapping(self, key: str) -> dict[Any, Any]:
-        value = self.content.get(key)
-        self.check(isinstance(value, dict) and value, f"{key} must be a mapping")
-        return dict(value or {})
+def _variable(path: Path, entry: _Entry) -> Variable:
+    values = entry.values
+    if entry.kind == "binary":
+        values = values or {0: "no", 1: "yes"}
+        if list(values) != [0, 1]:
+            raise messages.other_binary_codes(path, entry.name)
+    elif not values:
+        raise messages.no_values(path, entry.name)
+    return Variable(entry.name, entry.kind, entry.definition, entry.question or entry.definition, values, entry.share)

@@ -1,6 +1,6 @@
 """The prepared corpus: checked cases and labels as `prepare` leaves them, for every stage behind it.
 
-What comes from outside is read and checked by `raw`. The two are apart because every stage depends on this
+What comes from outside is read and checked in `data.raw`. The two are apart because every stage depends on this
 module, and a better check of a raw file must not retrain a model.
 """
 
@@ -9,24 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import replaced
+from abstractor.base.messages import cases as messages
 from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
 
 NOT_CODED = -1
 """Stands for an empty label: the coder did not code this variable; masked out of loss and score."""
 
-
 _ROW_GROUP = 2000
 """Cases written together: what a reader of parts must hold at least."""
-
-
-class CorpusError(UserError):
-    """Cases or labels are missing, unreadable or not what the codebook says."""
+_REFUSALS = parquet.Refusals(messages.missing, messages.unreadable, messages.other_columns)
 
 
 def write_cases(path: Path, codebook: Codebook, cases: pd.DataFrame) -> None:
@@ -48,7 +42,7 @@ class PreparedCases:
         Raises:
             CorpusError: it is missing, unreadable or made with another codebook.
         """
-        self._path, self._file = path, _open(path, list(codebook.narratives))
+        self._path, self._file = path, parquet.opened(path, ["uid", *codebook.narratives], _REFUSALS)
 
     def __len__(self) -> int:
         """Cases."""
@@ -64,10 +58,12 @@ class PreparedCases:
         Yields:
             As `read_prepared_cases`; never an empty part.
         """
-        for frame in _batches(self._path, self._file, size):
-            kept = frame if only is None else frame[frame.index.isin(only)]
-            if len(kept):
-                yield kept
+        with _REFUSALS.parsing(self._path):
+            for rows in parquet.frames(self._file, size):
+                frame = rows.set_index("uid")
+                kept = frame if only is None else frame[frame.index.isin(only)]
+                if len(kept):
+                    yield kept
 
 
 def read_prepared_cases(path: Path, codebook: Codebook) -> pd.DataFrame:
@@ -79,7 +75,7 @@ def read_prepared_cases(path: Path, codebook: Codebook) -> pd.DataFrame:
     Raises:
         CorpusError: the file is missing, unreadable or made with another codebook.
     """
-    return _read(path, list(codebook.narratives))
+    return parquet.read(path, ["uid", *codebook.narratives], _REFUSALS).set_index("uid")
 
 
 def read_prepared_labels(path: Path, codebook: Codebook) -> pd.DataFrame:
@@ -91,43 +87,10 @@ def read_prepared_labels(path: Path, codebook: Codebook) -> pd.DataFrame:
     Raises:
         CorpusError: the file is missing, unreadable or made with another codebook.
     """
-    return _read(path, list(codebook.names))
+    return parquet.read(path, ["uid", *codebook.names], _REFUSALS).set_index("uid")
 
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
     with replaced(path) as partial:
         table = frame.sort_index().rename_axis("uid").reset_index()
         table.to_parquet(partial, index=False, row_group_size=_ROW_GROUP)
-
-
-def _read(path: Path, columns: list[str]) -> pd.DataFrame:
-    try:
-        frame: pd.DataFrame = _open(path, columns).read().to_pandas()
-    except (OSError, pa.ArrowException):
-        raise _unreadable(path) from None
-    return frame.set_index("uid")
-
-
-def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
-    if not path.is_file():
-        raise CorpusError(f"{path} is missing; make it with `dvc repro`")
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException):
-        raise _unreadable(path) from None
-    if file.schema_arrow.names != ["uid", *columns]:
-        raise CorpusError(f"{path} has other columns than the codebook; make it again with `dvc repro`")
-    return file
-
-
-def _batches(path: Path, file: pq.ParquetFile, size: int) -> Iterator[pd.DataFrame]:
-    try:
-        for rows in parquet.frames(file, size):
-            yield rows.set_index("uid")
-    except (OSError, pa.ArrowException):
-        raise _unreadable(path) from None
-
-
-def _unreadable(path: Path) -> CorpusError:
-    """Without the parser's own message, which may quote the file."""
-    return CorpusError(f"{path} cannot be read as Parquet; make it again with `dvc repro`")

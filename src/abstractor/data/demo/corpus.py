@@ -6,8 +6,8 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import replaced
+from abstractor.base.messages import demo as messages
 from abstractor.data.cases.codebook import Codebook
 from abstractor.data.demo import facts, phrases, reports
 from abstractor.data.demo.coding import Coder
@@ -27,10 +27,6 @@ T = TypeVar("T")
 _Rows = list[list[T]]
 
 
-class DemoError(UserError):
-    """The codebook is not the one whose facts the made-up corpus draws."""
-
-
 def draw(codebook: Codebook, params: DemoCorpusParams) -> dict[str, pd.DataFrame]:
     """The tables of the corpus by file name without suffix, rows sorted by uid.
 
@@ -38,7 +34,7 @@ def draw(codebook: Codebook, params: DemoCorpusParams) -> dict[str, pd.DataFrame
     random order, over both parts.
 
     Raises:
-        DemoError: the codebook's narratives, variables or codes differ from those that the room draws.
+        DemoError: the codebook's narratives, variables or codes differ from those whose facts are drawn.
     """
     check(codebook)
     numbers = np.random.default_rng((params.seed, _UIDS)).permutation(2 * MOST_CASES)
@@ -84,10 +80,7 @@ def check(codebook: Codebook) -> None:
         "gives no share for": unshared,
     }.items():
         if names:
-            raise DemoError(
-                f"the codebook {codebook.dataset} {rule} {', '.join(sorted(names))}; the demo corpus is made for "
-                "data/codebooks/nvdrs_youth.yaml: restore data/codebooks/demo.yaml as a link to it"
-            )
+            raise messages.other_codebook(codebook.dataset, rule, names)
 
 
 def write(folder: Path, tables: dict[str, pd.DataFrame]) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from abstractor.base.files import read_yaml
+from abstractor.base.yaml_file import read_yaml
 
 REPORTS = ("le", "me")
 """Law enforcement, coroner or medical examiner."""

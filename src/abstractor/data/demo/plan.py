@@ -10,7 +10,7 @@ from abstractor.data.demo.phrases import REPORTS, Phrases
 EMPTY = 0.04
 """Share of cases in which one of the two reports is empty."""
 
-UNTOLD = 0.015
+OMITTED = 0.015
 """Share of facts that stand in neither report: the coders knew more than the reports say."""
 
 DOUBT = 0.18
@@ -53,7 +53,7 @@ class Plan:
 
     reports: tuple[str, ...]
     """The reports that are not empty."""
-    told: list[Statement]
+    statements: list[Statement]
     """The facts; each once, but place and means sometimes in both reports."""
     extras: dict[str, list[Statement]]
     """What fills a case up, in random order: denied (absent or in doubt), relative (a relative's own), repeated."""
@@ -86,19 +86,19 @@ def draw(dice: Dice, facts: f.Facts, phrases: Phrases) -> Plan:
             return reports[0]
         return "le" if dice.chance(phrases.topics[topic].le) else "me"
 
-    told, denied = [], []
+    statements, denied = [], []
     for topic, state in states(facts).items():
         # An argument at home looks like family trouble unless the report says otherwise.
         if state == "absent" and not (topic == "family" and facts.quarrel == "family"):
             denied.append(Statement(knows(topic), topic, "doubt" if dice.chance(DOUBT) else state))
-        elif not dice.chance(UNTOLD):
-            told.append(Statement(knows(topic), topic, state))
+        elif not dice.chance(OMITTED):
+            statements.append(Statement(knows(topic), topic, state))
     relatives = [topic for topic, entry in phrases.topics.items() if entry.can("relative")]
-    again = [Statement(_OTHER[one.report], one.topic, one.state) for one in told if len(reports) == 2]
+    again = [Statement(_OTHER[one.report], one.topic, one.state) for one in statements if len(reports) == 2]
     both = [one for one in again if one.state == "stated" and dice.chance(BOTH)]
     extras = {
         "denied": denied,
         "relative": [Statement(knows(topic), topic, "relative") for topic in relatives],
         "repeated": [one for one in again if one not in both],
     }
-    return Plan(reports, told + both, {kind: dice.shuffled(statements) for kind, statements in extras.items()})
+    return Plan(reports, statements + both, {kind: dice.shuffled(more) for kind, more in extras.items()})

@@ -67,7 +67,7 @@ class _Case:
 
     def _tell(self, report: str) -> None:
         listed = []
-        for statement in self._plan.told:
+        for statement in self._plan.statements:
             if statement.report == report:
                 if self._goes_in_list(statement):
                     listed.append(statement.topic)

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from abstractor.base.messages import raw as messages
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.data.cases.prepared import NOT_CODED, CorpusError
+from abstractor.data.cases.prepared import NOT_CODED
 from abstractor.data.raw.tables import read_table
 
 CaseCount = Annotated[int, Field(ge=1)] | None
@@ -101,7 +102,7 @@ def read_training(features: Path, labels: Path, codebook: Codebook) -> Coded:
     coded = Coded(cases.sort_index(), read_labels(labels, codebook, cases.index))
     for name in codebook.names:
         if (coded.labels[name] == NOT_CODED).all():
-            raise CorpusError(f"{labels}: no case has a label for {name}; add some or drop {name} from the codebook")
+            raise messages.no_label(labels, name)
     return coded
 
 
@@ -130,20 +131,14 @@ def _features(path: Path, codebook: Codebook) -> pd.DataFrame:
     frame = pd.DataFrame(texts, index=uids, dtype="str")
     empty = (frame == "").all(axis=1).to_numpy()
     if empty.any():
-        raise CorpusError(
-            f"{path}, row {_first(empty)}: every narrative is empty ({int(empty.sum())} such rows); a case needs at "
-            f"least one of {', '.join(codebook.narratives)}: fill it in or remove the case"
-        )
+        raise messages.no_narrative(path, _first(empty), int(empty.sum()), list(codebook.narratives))
     return frame
 
 
 def _texts(path: Path, name: str, column: Sequence[str]) -> list[str]:
     for row, text in enumerate(column, 1):
         if not text.isascii() and _overloaded(text):
-            raise CorpusError(
-                f"{path}, row {row}, column {name}: more than 30 combining marks in a row, which no script has; "
-                f"export the file again"
-            )
+            raise messages.too_many_marks(path, row, name)
     lines = (text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text for text in column)
     return [unicodedata.normalize("NFC", text).strip() for text in lines]
 
@@ -157,42 +152,27 @@ def _uids(path: Path, column: Sequence[str]) -> pd.Index:
     uids = [uid.strip() for uid in column]
     for row, uid in enumerate(uids, 1):
         if not uid:
-            raise CorpusError(f"{path}, row {row}: the uid is empty; give every case its own")
+            raise messages.empty_uid(path, row)
         if not uid.isprintable():
-            raise CorpusError(f"{path}, row {row}: the uid holds an unprintable character; remove it")
+            raise messages.unprintable_uid(path, row)
         if len(uid) > _LONGEST_UID:
-            raise CorpusError(
-                f"{path}, row {row}: expected a uid of {_LONGEST_UID} characters at most, found {len(uid)}; "
-                f"is it a narrative?"
-            )
+            raise messages.long_uid(path, row, _LONGEST_UID, len(uid))
         if _FORMULA.match(uid):
-            raise CorpusError(
-                f"{path}, row {row}: the uid begins with =, +, - or @, so a spreadsheet would compute it wherever "
-                f"results are opened; give the case another uid"
-            )
+            raise messages.computed_uid(path, row)
     index = pd.Index(uids, name="uid", dtype="str")
     repeated = index.duplicated()
     if repeated.any():
         row = _first(repeated)
-        raise CorpusError(
-            f"{path}, row {row}: the same uid as row {uids.index(uids[row - 1]) + 1} "
-            f"({int(repeated.sum())} repeated in all); give every case its own"
-        )
+        raise messages.repeated_uid(path, row, uids.index(uids[row - 1]) + 1, int(repeated.sum()))
     return index
 
 
 def _same_cases(path: Path, found: pd.Index, cases: pd.Index) -> None:
     unknown, missing = ~found.isin(cases), ~cases.isin(found)
     if unknown.any():
-        raise CorpusError(
-            f"{path}, row {_first(unknown)}: no case has this uid ({int(unknown.sum())} such rows of {len(found)}); "
-            f"remove the row or add the case"
-        )
+        raise messages.unknown_uid(path, _first(unknown), int(unknown.sum()), len(found))
     if missing.any():
-        raise CorpusError(
-            f"{path}: {int(missing.sum())} of {len(cases)} cases have no row, the first is case {_first(missing)} of "
-            f"the features; give every case a row, if only with empty cells"
-        )
+        raise messages.missing_cases(path, int(missing.sum()), len(cases), _first(missing))
 
 
 def _codes(path: Path, variable: Variable, column: Sequence[str]) -> list[int]:
@@ -204,17 +184,9 @@ def _codes(path: Path, variable: Variable, column: Sequence[str]) -> list[int]:
         if code is None:
             number = _SHORT_NUMBER.fullmatch(label.strip())
             found = number.group() if number else f"a text of {len(label)} characters"
-            raise CorpusError(
-                f"{path}, row {row}, column {variable.name}: expected {_listed(variable.codes)} or nothing (not "
-                f"coded), found {found}; correct the label or the codebook"
-            )
+            raise messages.other_code(path, row, variable.name, variable.codes, found)
         codes.append(code)
     return codes
-
-
-def _listed(codes: Sequence[int]) -> str:
-    run = list(codes) == list(range(codes[0], codes[-1] + 1)) and len(codes) > 2
-    return f"{codes[0]} to {codes[-1]}" if run else ", ".join(map(str, codes))
 
 
 def _first(mask: np.ndarray) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from abstractor.data.cases.prepared import CorpusError
+from abstractor.base.messages import raw as messages
 
 _LONGEST_CELL = 2**31 - 1
 """Characters. The CSV parser's default of 131,072 would refuse a long narrative."""
@@ -43,12 +43,12 @@ def read_table(path: Path, names: Sequence[str], *, others: bool) -> RawTable:
         CorpusError: no such file, unreadable, no rows, a column missing, repeated or (without `others`) unknown.
     """
     if not path.is_file():
-        raise CorpusError(f"{path} is missing; expected a file with the columns {_some(names)}")
+        raise messages.no_file(path, names)
     if path.suffix == ".csv":
         return _read_csv(path, names, others)
     if path.suffix == ".parquet":
         return _read_parquet(path, names, others)
-    raise CorpusError(f"{path}: expected a .csv or .parquet file")
+    raise messages.other_format(path)
 
 
 def _check_header(path: Path, header: list[str], names: Sequence[str], others: bool) -> None:
@@ -56,37 +56,26 @@ def _check_header(path: Path, header: list[str], names: Sequence[str], others: b
     for number, name in enumerate(header, 1):
         first = places.setdefault(name, number)
         if first < number and (name in names or not others):
-            column = f"column {name}" if name in names else "a column"
-            raise CorpusError(f"{path}: {column} stands twice (columns {first} and {number}); remove one")
+            raise messages.repeated_column(path, name if name in names else None, first, number)
     missing = [name for name in names if name not in header]
     if missing:
-        hint = "; separate the columns by commas" if len(header) == 1 else ""
-        raise CorpusError(
-            f"{path}: the header has no column {_some(missing)} among its {len(header)}; "
-            f"name the columns as in the codebook, in the first line{hint}"
-        )
+        raise messages.missing_columns(path, missing, len(header))
     unknown = [number for number, name in enumerate(header, 1) if name not in names]
     if unknown and not others:
-        raise CorpusError(
-            f"{path}: column {unknown[0]} has a name ({len(header[unknown[0] - 1])} characters) that is not in the "
-            f"codebook ({len(unknown)} such columns); remove it, correct its name or add it to the codebook"
-        )
+        raise messages.unknown_columns(path, unknown[0], len(header[unknown[0] - 1]), len(unknown))
 
 
 def _read_csv(path: Path, names: Sequence[str], others: bool) -> RawTable:
     rows = _csv_rows(path)
     if not rows:
-        raise CorpusError(f"{path} is empty; expected a header and one row a case")
+        raise messages.empty_file(path)
     header = [name.strip() for name in rows.pop(0)]
     _check_header(path, header, names, others)
     if not rows:
-        raise CorpusError(f"{path} has a header and no rows; expected one row a case")
+        raise messages.header_alone(path)
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
-            raise CorpusError(
-                f"{path}, row {number}: expected {len(header)} cells as in the header, found {len(row)}; "
-                f"quote a cell that holds commas or line breaks"
-            )
+            raise messages.ragged_row(path, number, len(header), len(row))
     positions = {name: header.index(name) for name in names}
     return RawTable(header, {name: [row[at] for row in rows] for name, at in positions.items()})
 
@@ -99,11 +88,7 @@ def _csv_rows(path: Path) -> list[list[str]]:
         for row in csv.reader(io.StringIO(_text(path), newline=""), strict=True):
             rows.append(row)  # one by one: the rows so far say where a bad one stands
     except csv.Error:
-        where = f"row {len(rows)}" if rows else "header"
-        raise CorpusError(
-            f"{path}, {where}: a quote is not closed or not doubled; quote a cell that holds quotes, commas or line "
-            f'breaks, and write each quote inside it as ""'
-        ) from None
+        raise messages.open_quote(path, len(rows)) from None
     while rows and not rows[-1]:
         rows.pop()
     return rows
@@ -115,11 +100,10 @@ def _text(path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise CorpusError(f"{path}, line {line}: not UTF-8 (byte {error.start}); save the file as UTF-8") from None
+        raise messages.not_utf8(path, line, error.start) from None
     nul = text.find("\0")
     if nul >= 0:
-        line = text.count("\n", 0, nul) + 1
-        raise CorpusError(f"{path}, line {line}: a NUL character, which no text has; export the file again as UTF-8")
+        raise messages.nul_in_line(path, text.count("\n", 0, nul) + 1)
     return text
 
 
@@ -131,14 +115,14 @@ def _read_parquet(path: Path, names: Sequence[str], others: bool) -> RawTable:
         file = ParquetFile(path)
         header = [str(name) for name in file.schema_arrow.names]
     except (ArrowException, OSError, UnicodeDecodeError):
-        raise CorpusError(f"{path} cannot be read as Parquet; export it again") from None
+        raise messages.no_parquet(path) from None
     _check_header(path, header, names, others)
     if not file.metadata.num_rows:
-        raise CorpusError(f"{path} has no rows; expected one row a case")
+        raise messages.no_rows(path)
     room = max(_EXPANSION * path.stat().st_size, _ALWAYS)
     taken = 0
     if sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)) > room:
-        raise _too_large(path)
+        raise messages.too_large(path, _ALWAYS, _EXPANSION)
     columns: dict[str, list[str]] = {name: [] for name in names}
     for name in names:
         try:
@@ -146,21 +130,14 @@ def _read_parquet(path: Path, names: Sequence[str], others: bool) -> RawTable:
                 cells = _parquet_cells(batch.column(name))
                 taken += sum(map(len, cells)) + _CELL * len(cells)
                 if taken > room:
-                    raise _too_large(path)
+                    raise messages.too_large(path, _ALWAYS, _EXPANSION)
                 columns[name] += cells
         except (ArrowException, OSError, UnicodeDecodeError):
-            raise CorpusError(f"{path}, column {name}: expected UTF-8 text or numbers; export it again") from None
+            raise messages.no_text(path, name) from None
         row = next((row for row, cell in enumerate(columns[name], 1) if "\0" in cell), None)
         if row:
-            raise CorpusError(f"{path}, row {row}, column {name}: a NUL character, which no text has; export it again")
+            raise messages.nul_in_cell(path, row, name)
     return RawTable(header, columns)
-
-
-def _too_large(path: Path) -> CorpusError:
-    return CorpusError(
-        f"{path}: expected a table of at most {_ALWAYS // 2**30} GB in memory, or {_EXPANSION} times the file's size, "
-        "found a larger one; export it again, or in parts"
-    )
 
 
 def _parquet_cells(column: Any) -> list[str]:
@@ -170,7 +147,3 @@ def _parquet_cells(column: Any) -> list[str]:
     if types.is_floating(column.type):
         column = compute.if_else(compute.is_nan(column), None, column)
     return [cell or "" for cell in column.cast(string()).to_pylist()]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

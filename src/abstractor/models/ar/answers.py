@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import language_models as messages
 from abstractor.data.cases.codebook import Codebook
 from abstractor.models.ar.grouped_attention import GROUPED, Grouping, enable, is_exact, prefix_mask
 from abstractor.models.ar.packing import PADDING, Batch, additive, pack, packed_mask, separate
@@ -23,10 +23,6 @@ MASK_PER_LAYER_TYPE = frozenset({"gemma2", "gemma3_text", "olmo3", "qwen2", "qwe
 
 _TOLERANCE = {torch.float32: 0.01, torch.bfloat16: 0.5, torch.float16: 0.2}
 """Difference of the layouts that rounding explains, in standard deviations of the logits; a leak makes about 1."""
-
-
-class ModelError(UserError):
-    """A language model cannot be loaded, adapted or used as params.yaml asks."""
 
 
 def question_logits(model: nn.Module, batch: Batch) -> Tensor:
@@ -59,9 +55,7 @@ def question_logits(model: nn.Module, batch: Batch) -> Tensor:
     finally:
         handle.remove()
     if logits.shape[:2] != batch.answers.shape:
-        raise ModelError(
-            f"model type {causal.config.model_type} does not call its output layer; choose another backbone"
-        )
+        raise messages.no_output_layer(causal.config.model_type)
     return logits.reshape(batch.cases, -1, logits.shape[-1])
 
 
@@ -146,9 +140,7 @@ def attention_mask(config: Any, batch: Batch, dtype: torch.dtype) -> Any:
     if not batch.packed:
         return (batch.segments != PADDING).long()
     if config._attn_implementation not in ("sdpa", "eager", GROUPED):
-        raise ModelError(
-            f"{config._attn_implementation} takes no mask of packed questions; set attention: sdpa or eager"
-        )
+        raise messages.attention_takes_no_mask(config._attn_implementation)
 
     def mask(window: int | None) -> Tensor:
         allowed = packed_mask(batch.segments, batch.position_ids, window)
@@ -161,10 +153,7 @@ def attention_mask(config: Any, batch: Batch, dtype: torch.dtype) -> Any:
     if kinds == {"sliding_attention"}:
         return mask(window)
     if config.model_type not in MASK_PER_LAYER_TYPE:
-        raise ModelError(
-            f"model type {config.model_type} mixes full attention with a window of {window} tokens, and a prompt has "
-            f"{batch.span}; lower max_tokens or set layout: separate"
-        )
+        raise messages.longer_than_the_window(config.model_type, window, batch.span)
     return {"full_attention": mask(None), "sliding_attention": mask(window)}
 
 
@@ -186,7 +175,7 @@ def check_prompts(
     causal: Any = model
     limit = getattr(causal.config, "max_position_embeddings", None)
     if limit is not None and longest > limit:
-        raise ModelError(f"the longest prompt has {longest} tokens, the model {limit} positions; lower max_tokens")
+        raise messages.prompt_too_long(longest, limit)
     if not packed:
         return
     training = model.training
@@ -199,18 +188,12 @@ def check_prompts(
     difference = float((together - alone).abs().max() / alone.std())
     # Not "difference > tolerance": a NaN must not pass.
     if not difference <= _TOLERANCE[causal.get_input_embeddings().weight.dtype]:
-        raise ModelError(
-            f"model type {causal.config.model_type} gives packed questions other logits than single ones "
-            f"(by {difference:.2g} standard deviations); set layout: separate"
-        )
+        raise messages.layouts_differ(causal.config.model_type, difference)
 
 
 def _layer_kinds(config: Any, window: int | None) -> set[str]:
     """Kinds of attention in the layers; refuses layers that carry a state from one question into the next."""
     kinds = set(getattr(config, "layer_types", None) or ["full_attention" if window is None else "sliding_attention"])
     if kinds - {"full_attention", "sliding_attention"}:
-        raise ModelError(
-            f"model type {config.model_type} has layers that no mask can part ({', '.join(sorted(kinds))}); "
-            "set layout: separate"
-        )
+        raise messages.layers_that_no_mask_parts(config.model_type, kinds)
     return kinds

@@ -6,20 +6,41 @@ a GPU, and unsloth must come before transformers.
 
 import importlib
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from abstractor.base.errors import out_of_memory
-from abstractor.base.files import replaced
+from abstractor.base.messages import language_models as messages
 from abstractor.machine.compute import go_offline
-from abstractor.models.ar.answers import ModelError
-from abstractor.models.backbones.attention_rules import choose_attention
-from abstractor.models.backbones.local import tidy_adapter
-from abstractor.runs.integrity import check_seal, write_seal
-from abstractor.training.ar.settings import ArModel
+from abstractor.models.shared.attention_rules import choose_attention
+from abstractor.models.shared.lora import Lora, adapted
+from abstractor.runs.integrity import check_seal
+
+
+class Design(Protocol):
+    """What a new adapter and the model around it are built from."""
+
+    @property
+    def engine(self) -> str:
+        """transformers or unsloth."""
+
+    @property
+    def attention(self) -> str:
+        """auto, sdpa or eager."""
+
+    @property
+    def quantize(self) -> str:
+        """none, int8 or nf4."""
+
+    @property
+    def lora(self) -> Lora:
+        """The adapter."""
+
+    @property
+    def gradient_checkpointing(self) -> bool:
+        """Recompute activations in the backward pass."""
 
 
 def import_engine(engine: str) -> None:
@@ -59,9 +80,7 @@ def load_base(
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if not (folder / "config.json").is_file():
-        raise ModelError(
-            f"{folder} holds no config.json; run the stage that fetches the backbone, or `dvc pull {folder}`"
-        )
+        raise messages.no_config(folder)
     chosen = choose_attention(AutoConfig.from_pretrained(folder, local_files_only=True), attention, dtype)
     print(f"attention: {chosen.name} ({chosen.reason})")
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": chosen.name}
@@ -70,45 +89,33 @@ def load_base(
     try:
         base: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True, **options)
     except ValueError as error:
-        raise ModelError(
-            f"{folder} holds no causal language model ({type(error).__name__}); choose another backbone"
-        ) from None
+        raise messages.no_causal_model(folder, error) from None
     return base.eval() if quantize != "none" else base.eval().to(device)
 
 
-def add_lora(base: Any, rank: int, alpha: int, dropout: float, targets: Sequence[str], seed: int) -> Any:
-    """Freeze a model and give its layers `targets` a LoRA with float32 weights drawn from `seed`.
+def add_lora(base: Any, lora: Lora, seed: int) -> Any:
+    """Freeze a model and give its layers a LoRA with float32 weights drawn from `seed`.
 
     Raises:
         ModelError: a target names no layer of the model.
     """
-    from peft import LoraConfig, get_peft_model
-
     names = {name.rpartition(".")[2] for name, module in base.named_modules() if hasattr(module, "weight") and name}
-    for target in targets:
+    for target in lora.targets:
         if target not in names:
-            raise ModelError(f"lora.targets: the model has no layer {target!r}; it has {', '.join(sorted(names))}")
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,
-        lora_dropout=dropout,
-        target_modules=sorted(targets),
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
+            raise messages.no_such_layer(target, names)
     torch.manual_seed(seed)
     with warnings.catch_warnings():
         # Tied embeddings matter when an adapter is merged; these never are.
         warnings.filterwarnings("ignore", message=".*tie_word_embeddings.*")
-        return get_peft_model(base, config)
+        return adapted(base, lora, bias="none", task_type="CAUSAL_LM")
 
 
-def build(folder: Path, settings: ArModel, dtype: torch.dtype, device: torch.device, longest: int, seed: int) -> Any:
+def build(folder: Path, design: Design, dtype: torch.dtype, device: torch.device, longest: int, seed: int) -> Any:
     """A model to train: frozen backbone, fresh adapter.
 
     Args:
         folder: of the backbone.
-        settings: of the model.
+        design: of the model.
         dtype: of the frozen weights.
         device: where it goes.
         longest: tokens of the longest prompt.
@@ -117,29 +124,13 @@ def build(folder: Path, settings: ArModel, dtype: torch.dtype, device: torch.dev
     Raises:
         ModelError: see `load_base`, `add_lora` and `import_engine`.
     """
-    lora = settings.lora
-    if settings.engine == "unsloth":
-        return _build_unsloth(folder, settings, dtype, longest, seed)
-    base = load_base(folder, dtype, device, settings.attention, settings.quantize)
-    model = add_lora(base, lora.rank, lora.alpha, lora.dropout, lora.targets, seed)
-    if settings.gradient_checkpointing:
+    if design.engine == "unsloth":
+        return _build_unsloth(folder, design, dtype, longest, seed)
+    base = load_base(folder, dtype, device, design.attention, design.quantize)
+    model = add_lora(base, design.lora, seed)
+    if design.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
-
-
-def save(model: Any, folder: Path, backbone: str) -> None:
-    """Write the adapter and its seal: safetensors and JSON with the same bytes wherever and whenever it is written.
-
-    Args:
-        model: a PEFT model.
-        folder: replaced when the adapter is whole.
-        backbone: name of the pretrained model, written in place of its path.
-    """
-    with replaced(folder) as partial:
-        # Else PEFT stores the whole head beside an adapter of the head, and asks the hub about the vocabulary.
-        model.save_pretrained(partial, save_embedding_layers=False)
-        tidy_adapter(partial, backbone)
-        write_seal(partial, folder)
 
 
 def load(folder: Path, base: Any) -> Any:
@@ -157,30 +148,28 @@ def load(folder: Path, base: Any) -> Any:
     except (RuntimeError, ValueError) as error:
         if out_of_memory(error):
             raise
-        raise ModelError(
-            f"{folder}: the adapter does not fit its backbone ({type(error).__name__}); train it again"
-        ) from None
+        raise messages.adapter_does_not_fit(folder, error) from None
 
 
-def _build_unsloth(folder: Path, settings: ArModel, dtype: torch.dtype, longest: int, seed: int) -> Any:
+def _build_unsloth(folder: Path, design: Design, dtype: torch.dtype, longest: int, seed: int) -> Any:
     import_engine("unsloth")
     fast = importlib.import_module("unsloth").FastLanguageModel
     base, _ = fast.from_pretrained(
         model_name=str(folder),
         max_seq_length=longest,
         dtype=dtype,
-        load_in_4bit=settings.quantize == "nf4",
-        load_in_8bit=settings.quantize == "int8",
+        load_in_4bit=design.quantize == "nf4",
+        load_in_8bit=design.quantize == "int8",
         local_files_only=True,
     )
     return fast.get_peft_model(
         base,
-        r=settings.lora.rank,
-        lora_alpha=settings.lora.alpha,
-        lora_dropout=settings.lora.dropout,
-        target_modules=sorted(settings.lora.targets),
+        r=design.lora.rank,
+        lora_alpha=design.lora.alpha,
+        lora_dropout=design.lora.dropout,
+        target_modules=sorted(design.lora.targets),
         bias="none",
-        use_gradient_checkpointing="unsloth" if settings.gradient_checkpointing else False,
+        use_gradient_checkpointing="unsloth" if design.gradient_checkpointing else False,
         random_state=seed,
     )
 
@@ -190,7 +179,7 @@ def _quantization(quantize: str, dtype: torch.dtype) -> Any:
 
     _import_extra("bitsandbytes", f"quantize: {quantize}", "quantize: none")
     if not torch.cuda.is_available():
-        raise ModelError(f"quantize: {quantize} needs a GPU, and PyTorch finds none; set quantize: none")
+        raise messages.quantising_needs_a_gpu(quantize)
     options: dict[str, Any] = {"load_in_8bit": True}
     if quantize == "nf4":
         options = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
@@ -203,8 +192,6 @@ def _import_extra(package: str, asked: str, instead: str) -> None:
     try:
         importlib.import_module(package)
     except ModuleNotFoundError:
-        raise ModelError(f"{asked} needs the package {package}: pip install '.[gpu]', or set {instead}") from None
+        raise messages.package_missing(asked, package, instead) from None
     except (ImportError, NotImplementedError, RuntimeError, OSError) as error:
-        raise ModelError(
-            f"{asked}: {package} cannot start here ({type(error).__name__}: no GPU?); set {instead}"
-        ) from None
+        raise messages.package_cannot_start(asked, package, error, instead) from None

@@ -9,16 +9,14 @@ text even where they spell one.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from string import ascii_uppercase
 from typing import Any
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import prompts as messages
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.models.rows.truncation import fair_shares
+from abstractor.models.ar import chat
+from abstractor.models.shared.truncation import fair_shares
 
-DATE = datetime(2025, 1, 1)
-"""Written by templates that write today's date; fixed, or a prompt would change from day to day."""
 CUT = " ... "
 """Stands where the middle of a long report was left out."""
 HOW = "\nAnswer Yes or No, or the letter of an option.\n"
@@ -26,10 +24,6 @@ HOW = "\nAnswer Yes or No, or the letter of an option.\n"
 _SENTINEL = "REPORTSANDQUESTION"
 _LEAST = 16
 """Tokens that every report must be able to keep."""
-
-
-class PromptError(UserError):
-    """A tokenizer, its chat template and the codebook do not fit together."""
 
 
 class Prompts:
@@ -63,9 +57,7 @@ class Prompts:
         self._room = max_tokens - fixed
         if self._room < _LEAST * len(self._intros):
             least = fixed + _LEAST * len(self._intros)
-            raise PromptError(
-                f"max_tokens: expected {least} or more ({fixed} go to all but reports), found {max_tokens}"
-            )
+            raise messages.no_room(least, fixed, max_tokens)
         tail_ids = self._control(tail)
         self._refuse_control_tokens(head + tail)
         self.suffixes = [self._plain(_ask(variable)) + tail_ids for variable in codebook.variables]
@@ -92,22 +84,18 @@ class Prompts:
         return ids[: share - len(self._cut) - back] + self._cut + ids[len(ids) - back :]
 
     def _plain(self, text: str) -> list[int]:
-        """Ids of a text that is not ours to trust: "<|im_end|>" in a report stays seven harmless tokens or so."""
-        return self._encode(text, split_special_tokens=True)
+        """Ids of a text that is not ours to trust."""
+        return chat.encode(self._tokenizer, text, plain=True)
 
     def _control(self, text: str) -> list[int]:
-        return self._encode(text, split_special_tokens=False)
-
-    def _encode(self, text: str, split_special_tokens: bool) -> list[int]:
-        options = {"add_special_tokens": False, "split_special_tokens": split_special_tokens, "verbose": False}
-        return list(self._tokenizer(text, **options)["input_ids"])
+        return chat.encode(self._tokenizer, text, plain=False)
 
     def _refuse_control_tokens(self, frame: str) -> None:
         """Not every tokenizer obeys `split_special_tokens`; a report that closed the user's turn would go unnoticed."""
         for text, token in self._tokenizer.get_added_vocab().items():
             controls = text in frame or token in self._tokenizer.all_special_ids
             if controls and token in self._plain(f"a{text}b {text} c"):
-                raise PromptError(f"the tokenizer takes a plain {text!r} for a control token; choose another backbone")
+                raise messages.control_in_plain(text)
 
     def _answer_tokens(self, variable: Variable, tail: str, tail_ids: list[int]) -> list[int]:
         """Answer ids checked in place: after the tail, where a neighbour could swallow a short answer."""
@@ -115,10 +103,7 @@ class Prompts:
         words = ["No", "Yes"] if variable.kind == "binary" else list(ascii_uppercase[: len(variable.codes)])
         found = [self._control(tail + blank + word) for word in words]
         if any(ids[:-1] != tail_ids for ids in found) or len({ids[-1] for ids in found}) < len(words):
-            raise PromptError(
-                f"variable {variable.name}: expected {words[0]} to {words[-1]} to be distinct single tokens, "
-                f"found lengths {[len(ids) - len(tail_ids) for ids in found]}; choose another backbone"
-            )
+            raise messages.answers_unlike(variable.name, words, [len(ids) - len(tail_ids) for ids in found])
         return [ids[-1] for ids in found]
 
 
@@ -143,31 +128,20 @@ def _frame(tokenizer: Any, system: str) -> tuple[str, str]:
         frames = [_render(tokenizer, system)]
     rendered = [frame for frame in frames if frame is not None]
     if not rendered or (system not in ("template", "none") and system not in rendered[0]):
-        raise PromptError("the chat template takes no system prompt of its own; set system: template or none")
+        raise messages.no_system_prompt()
     # Some templates write a default prompt unless they get an empty one, others frame even an empty one.
     frame = min(rendered, key=len).split(_SENTINEL)
     if len(frame) != 2:
-        found = len(frame) - 1
-        raise PromptError(
-            f"the chat template writes the user's text {found} times, expected once; choose another backbone"
-        )
+        raise messages.moved_text(len(frame) - 1)
     return frame[0], frame[1]
 
 
 def _render(tokenizer: Any, system: str | None) -> str | None:
-    """The template around the sentinel, with a fixed date; None where it refuses a system message."""
+    """The template around the sentinel; None where it refuses a system message."""
     from jinja2.exceptions import TemplateError
 
-    messages = [] if system is None else [{"role": "system", "content": system}]
+    messages = [] if system is None else [("system", system)]
     try:
-        return str(
-            tokenizer.apply_chat_template(
-                [*messages, {"role": "user", "content": _SENTINEL}],
-                tokenize=False,
-                add_generation_prompt=True,
-                date_string=DATE.strftime("%d %b %Y"),
-                strftime_now=DATE.strftime,
-            )
-        )
+        return chat.render(tokenizer, [*messages, ("user", _SENTINEL)])
     except TemplateError:
         return None

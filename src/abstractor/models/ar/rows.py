@@ -12,8 +12,7 @@ from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
 from abstractor.models.ar.packing import Batch, pack, separate
 from abstractor.models.ar.prompts import Prompts
-from abstractor.models.rows.batching import alignment, by_budget
-from abstractor.training.ar.settings import ArModel
+from abstractor.models.shared.batching import alignment, by_budget
 
 
 def tokenise(
@@ -29,7 +28,7 @@ def tokenise(
         prompts: of the model.
         codebook: names the narrative columns and the variables.
         cases: index uid.
-        targets: index uid, at least of `cases`; see `abstractor.targets`; None for cases to predict.
+        targets: index uid, at least of `cases`; see `lessons.targets`; None for cases to predict.
         rewritten: index uid, paraphrased narratives of some cases.
 
     Returns:
@@ -60,9 +59,7 @@ def option_targets(codebook: Codebook, targets: pd.DataFrame) -> np.ndarray:
     width = max(len(variable.codes) for variable in codebook.variables)
     result = np.zeros((len(targets), len(codebook.variables), width), dtype=np.float32)
     for number, variable in enumerate(codebook.variables):
-        given = targets[list(variable.columns)].to_numpy(np.float32)
-        if variable.kind == "binary":
-            given = np.concatenate([1 - given, given], axis=1)
+        given = variable.by_code(targets[list(variable.columns)].to_numpy(np.float32))
         result[:, number, : given.shape[1]] = given
         result[np.isnan(given).any(axis=1), number] = np.nan
     return result
@@ -103,10 +100,10 @@ class Batcher:
         self.rows_a_case = 1 if packed else len(lengths)
 
     @classmethod
-    def of(cls, params: ArModel, prompts: Prompts, tokenizer: Any, budget: int, compute: Compute) -> "Batcher":
+    def of(cls, layout: str, prompts: Prompts, tokenizer: Any, budget: int, compute: Compute) -> "Batcher":
         """The layout of a model."""
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-        return cls(prompts, params.layout == "packed", pad or 0, budget, alignment(compute.device.type))
+        return cls(prompts, layout == "packed", pad or 0, budget, alignment(compute.device.type))
 
     def lengths(self, prefixes: Sequence[Sequence[int]]) -> list[int]:
         """Tokens of each case's longest row."""

@@ -11,28 +11,26 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM
 
-from abstractor.base.errors import RunError
+from abstractor.base.messages import classifiers as messages
 from abstractor.models.sc import families
+from abstractor.models.sc.classifier import Named, SequenceClassifier
 from abstractor.models.sc.mask_prompt import Verbalizer
 
-Named = list[tuple[str, nn.Parameter]]
 
-
-class MaskedClassifier(nn.Module):
+class MaskedClassifier(SequenceClassifier):
     """Logits of all variables for each case, from the words that would fill its masks."""
 
     def __init__(self, backbone: Any, words: Verbalizer, dropout: float, head: str) -> None:
         """Read `backbone`, a transformers or peft model with a masked-LM head, through `words`.
 
         Args:
-            backbone: of the type that `load` returns, with or without adapters.
+            backbone: of the type that `pretrained` returns, with or without adapters.
             words: which tokens answer.
             dropout: before the head.
             head: "pretrained", or "new" for one that only this training teaches, whatever an adapter freezes.
         """
         super().__init__()
-        self.backbone: Any = backbone
-        self.mask, self.origin = words.mask, head
+        self.backbone, self.origin, self.mask = backbone, head, words.mask
         self.dropout = nn.Dropout(dropout)
         for name in ("variables", "tokens", "against"):
             self.register_buffer(name, torch.tensor(getattr(words, name)), persistent=False)
@@ -82,8 +80,18 @@ class MaskedClassifier(nn.Module):
         less = chosen - logits[:, variables, against.clamp(min=0)]
         return torch.where(against >= 0, less, chosen).float()
 
+    def head_apart(self, adapter: bool) -> Named:
+        """A new head, where only adapters are written: else it belongs to the model that transformers writes."""
+        return self.parts()[1] if adapter else []
+
+    def set_head(self, weights: dict[str, Tensor]) -> None:
+        """Take the weights that `head_apart` gave."""
+        with torch.no_grad():
+            for name, weight in self.parts()[1]:
+                weight.copy_(weights[name])
+
     def parts(self) -> tuple[Named, Named]:
-        """Names and weights of what was pretrained, and those of a new head; tied ones count as pretrained."""
+        """See `SequenceClassifier`; tied weights count as pretrained."""
         named = list(self.backbone.named_parameters())
         if self.origin != "new":
             return named, []
@@ -92,7 +100,7 @@ class MaskedClassifier(nn.Module):
         return rest, [(name, weight) for name, weight in named if id(weight) not in known]
 
 
-def load(folder: Path, config: Any, **options: Any) -> tuple[Any, str]:
+def pretrained(folder: Path, config: Any, **options: Any) -> tuple[Any, str]:
     """A model with a masked-LM head, in float32.
 
     Args:
@@ -108,9 +116,7 @@ def load(folder: Path, config: Any, **options: Any) -> tuple[Any, str]:
         RunError: transformers has no masked-LM head for this architecture.
     """
     if type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
-        raise RunError(
-            f"{folder}: {config.model_type} has no masked-LM head; list the model under sc_1 or sc_2, not sc_3"
-        )
+        raise messages.no_masked_head(folder, config.model_type)
     options |= {"config": config, "dtype": torch.float32, "output_loading_info": True}
     model, found = AutoModelForMaskedLM.from_pretrained(folder, **options)
     if any(name.startswith("lm_predictions.") for name in found["unexpected_keys"]):
@@ -125,8 +131,3 @@ def load(folder: Path, config: Any, **options: Any) -> tuple[Any, str]:
     model.config.tie_word_embeddings = True
     model.tie_weights()
     return model, "new"
-
-
-def card(model: nn.Module) -> dict[str, str]:
-    """What the run card says of a classifier beside its parameters."""
-    return {"head": model.origin} if isinstance(model, MaskedClassifier) else {}

@@ -7,9 +7,9 @@ import re
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
-from abstractor.base.errors import RunError
+from abstractor.base.messages import classifiers as messages
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.models.sc.rows import RowBuilder, plain_tokens
+from abstractor.models.sc.plain_tokens import plain_tokens
 
 LEAST = 8
 """Tokens that the variables must leave for each narrative: with fewer there is nothing to read."""
@@ -49,32 +49,17 @@ def verbalizer(tokenizer: Any, codebook: Codebook) -> Verbalizer:
     return Verbalizer(mask, variables, tokens, against)
 
 
-def row_builder(tokenizer: Any, codebook: Codebook, form: str, max_tokens: int) -> RowBuilder:
-    """What builds the rows of a form; the masked one's end with all variables, which are never cut.
-
-    Raises:
-        RunError: the masked form's variables leave next to nothing of `max_tokens` for the narratives, or the
-            tokenizer has no mask token.
-    """
-    if form != "masked":
-        return RowBuilder(tokenizer, codebook, form, max_tokens)
-    builder = RowBuilder(tokenizer, codebook, form, max_tokens, _prompt(tokenizer, codebook))
-    narratives = len(codebook.narratives)
-    room = max_tokens - builder.fixed(range(narratives))
-    if room < LEAST * narratives:
-        raise RunError(
-            f"params.yaml: max_tokens: the variables take {len(builder.closing)} tokens of a row; expected "
-            f"{max_tokens - room + LEAST * narratives} or more, so that narratives keep some, found {max_tokens}"
-        )
-    return builder
-
-
 def in_words(name: str) -> str:
     """A variable's name as words: `DepressedMood` and `depressed_mood` become "depressed mood"."""
     return " ".join(_WORD.findall(name)).lower()
 
 
-def _prompt(tokenizer: Any, codebook: Codebook) -> list[int]:
+def prompt(tokenizer: Any, codebook: Codebook) -> list[int]:
+    """The tokens of all variables, each in words and a mask token after it, in the codebook's order.
+
+    Raises:
+        RunError: the tokenizer has no mask token.
+    """
     mask = _mask(tokenizer)
     # The space makes a name's first word the token that it is within a text.
     described = plain_tokens(tokenizer, [f" {_described(variable)}" for variable in codebook.variables])
@@ -91,7 +76,7 @@ def _described(variable: Variable) -> str:
 
 def _mask(tokenizer: Any) -> int:
     if tokenizer.mask_token_id is None:
-        raise RunError("the backbone's tokenizer has no mask token; list the model under sc_1 or sc_2, not sc_3")
+        raise messages.no_mask_token()
     return int(tokenizer.mask_token_id)
 
 
@@ -102,7 +87,4 @@ def _single_tokens(tokenizer: Any, words: list[str]) -> list[int]:
         tokens = [row[0] for row in found if len(row) == 1 and row[0] != tokenizer.unk_token_id]
         if len(tokens) == len(set(tokens)) == len(words):
             return tokens
-    raise RunError(
-        f"the backbone's tokenizer has no single token of its own for each of {', '.join(words)}; "
-        "list the model under sc_1 or sc_2, not sc_3"
-    )
+    raise messages.no_single_tokens(words)

@@ -1,4 +1,4 @@
-"""From cases to rows of tokens: SC1 and SC3 read both narratives in one row, SC2 each in a row of its own."""
+"""From cases to rows of tokens."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,11 +9,22 @@ import pandas as pd
 import torch
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.rows.batching import by_budget
-from abstractor.models.rows.truncation import cut_middle, fair_shares
+from abstractor.models.sc.plain_tokens import plain_tokens
+from abstractor.models.shared.batching import by_budget
+from abstractor.models.shared.truncation import cut_middle, fair_shares
 
-FORMS = ("concatenated", "apart", "masked")
-"""SC1, SC2 and SC3."""
+Groups = Callable[[list[int], bool], list[list[int]]]
+"""Numbers of a case's narratives, and whether they are swapped -> those of each row."""
+
+
+def together(present: list[int], swapped: bool) -> list[list[int]]:
+    """All narratives in one row."""
+    return [present[::-1] if swapped else present]
+
+
+def each_apart(present: list[int], swapped: bool) -> list[list[int]]:
+    """Each narrative in a row of its own; their order tells nothing."""
+    return [[number] for number in present]
 
 
 class Special(NamedTuple):
@@ -32,11 +43,16 @@ class RowBuilder:
     """Builds the rows of a case from the tokens of its narratives."""
 
     def __init__(
-        self, tokenizer: Any, codebook: Codebook, form: str, max_tokens: int, prompt: Sequence[int] = ()
+        self, tokenizer: Any, codebook: Codebook, max_tokens: int, groups: Groups, prompt: Sequence[int] = ()
     ) -> None:
-        """Take the special tokens of `tokenizer` and the narratives of `codebook`; rows get `max_tokens` at most.
+        """Fix the form of the rows.
 
-        `prompt` stands after the narratives of every row and is never cut.
+        Args:
+            tokenizer: gives the special tokens.
+            codebook: gives the narratives.
+            max_tokens: of a row at most.
+            groups: which narratives share a row.
+            prompt: stands after the narratives of every row and is never cut.
         """
         first = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
         last = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
@@ -46,10 +62,10 @@ class RowBuilder:
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else last
         self.special = Special([] if first is None else [first], [] if last is None else [last], headings, pad or 0)
         self.closing = [*prompt, *self.special.end] if prompt else []
-        self.form, self.max_tokens = form, max_tokens
+        self.groups, self.max_tokens = groups, max_tokens
 
     def rows(self, narratives: Sequence[Sequence[int]], swapped: bool = False) -> list[list[int]]:
-        """The rows of one case: one for SC1 and SC3, one for each narrative that is not empty for SC2.
+        """The rows of one case.
 
         Args:
             narratives: tokens of each narrative, in the codebook's order.
@@ -57,8 +73,7 @@ class RowBuilder:
         """
         # Control characters alone make no token; a case needs a row all the same.
         present = [number for number, tokens in enumerate(narratives) if tokens] or [0]
-        groups = [[n] for n in present] if self.form == "apart" else [present[::-1] if swapped else present]
-        return [self._row(narratives, group) for group in groups]
+        return [self._row(narratives, group) for group in self.groups(present, swapped)]
 
     def fixed(self, group: Sequence[int]) -> int:
         """Tokens that a row of these narratives has beside theirs."""
@@ -73,17 +88,6 @@ class RowBuilder:
         for number, share in zip(group, shares, strict=True):
             row += [*special.headings[number], *cut_middle(narratives[number], share), *special.end]
         return row + self.closing
-
-
-def plain_tokens(tokenizer: Any, texts: list[str]) -> list[list[int]]:
-    """Tokens of texts, none of them special: a report must not end its own row, or bring a mask of its own.
-
-    A special token that a text spells out is split into plain ones. Tokenizers that list them among their pieces
-    (Unigram: XLM-RoBERTa, DeBERTa-v2) find them all the same, so these are dropped.
-    """
-    special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
-    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-    return [[token for token in tokens if token not in special] for tokens in encoded]
 
 
 def tokenise(

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, FiniteFloat, ValidationError
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import write_json
+from abstractor.base.messages import scores as messages
 from abstractor.base.params import Strict
 from abstractor.data import predictions
 from abstractor.data.cases.codebook import Codebook
@@ -22,10 +22,6 @@ PATH = Path("models/ensemble/blend.json")
 """Where the fitted ensemble lies."""
 ENSEMBLE = "ensemble"
 """Its name beside the single systems."""
-
-
-class BlendError(UserError):
-    """The fitted ensemble is missing, or was fitted for other models or variables."""
 
 
 class EnsembleParams(Strict):
@@ -107,13 +103,13 @@ def read(path: Path, codebook: Codebook, models: Collection[str]) -> Blend:
     try:
         stored = _Stored.model_validate_json(path.read_bytes())
     except OSError:
-        raise BlendError(f"{path} is missing; run `dvc repro ensemble`, or pull it: `dvc pull ensemble`") from None
+        raise messages.missing_blend(path) from None
     except ValidationError:
-        raise BlendError(f"{path} holds no fitted ensemble; run `dvc repro -f ensemble`") from None
+        raise messages.no_blend(path) from None
     cuts = stored.thresholds.get(ENSEMBLE, {})
     binary = {variable.name for variable in codebook.variables if variable.kind == "binary"}
     if cuts.keys() != binary or stored.weights.keys() != set(codebook.names):
-        raise BlendError(f"{path} was fitted for other variables than those of the codebook; run `dvc repro ensemble`")
+        raise messages.other_variables(path)
     if any(given.keys() != set(models) for given in stored.weights.values()):
-        raise BlendError(f"{path} was fitted for other models than params.yaml calls for; run `dvc repro ensemble`")
+        raise messages.other_models(path)
     return Blend(stored.weights, cuts)

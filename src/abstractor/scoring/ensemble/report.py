@@ -98,6 +98,39 @@ def score_table(
     )
 
 
+def of_system(
+    codebook: Codebook, table: pd.DataFrame, labels: pd.DataFrame, seed: int, smallest: int
+) -> dict[str, Any]:
+    """The metrics of one system's out-of-fold predictions, as released; arguments as in `crossfit.report`."""
+    scored = crossfit.report(codebook, table, labels, seed)
+    return small_counts.scores(codebook, labels.loc[table.index], scored, smallest)
+
+
+def by_fold(
+    codebook: Codebook,
+    tables: Mapping[str, pd.DataFrame],
+    labels: pd.DataFrame,
+    folds: pd.Series,
+    seed: int,
+    smallest: int,
+) -> dict[str, dict[str, Any]]:
+    """Model -> fold -> the metrics of its predictions of that fold's held-out cases; see `of_system`.
+
+    Args:
+        codebook: gives the variables.
+        tables: model -> out-of-fold predictions table.
+        labels: int16 codes, -1 where not coded.
+        folds: uid -> fold.
+        seed: the global one.
+        smallest: the smallest count to tell.
+    """
+    held = {str(fold): uids.index for fold, uids in folds.groupby(folds)}
+    return {
+        name: {fold: of_system(codebook, table.loc[uids], labels, seed, smallest) for fold, uids in held.items()}
+        for name, table in tables.items()
+    }
+
+
 def lines(table: Mapping[str, Any]) -> str:
     """The score table for the terminal, best system first."""
     found = [f"{'system':<16} mean F1   against the baseline (95 %)"]
@@ -111,11 +144,11 @@ def lines(table: Mapping[str, Any]) -> str:
 def f1_plot(
     codebook: Codebook, labels: pd.DataFrame, decisions: Mapping[str, pd.DataFrame], smallest: int
 ) -> pd.DataFrame:
-    """Rows `variable`, `system`, `f1` of the given systems; no row where `disclosure` withholds the variable's F1."""
+    """Rows `variable`, `system`, `f1` of the given systems; no row where `small_counts` withholds the variable's F1."""
     points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
     thin = small_counts.thin_variables(codebook, labels, smallest)
-    told = [variable for variable in codebook.names if variable not in thin]
-    rows = [(variable, name, points[name][variable]) for variable in told for name in points]
+    released = [variable for variable in codebook.names if variable not in thin]
+    rows = [(variable, name, points[name][variable]) for variable in released for name in points]
     return pd.DataFrame(rows, columns=["variable", "system", "f1"]).round(5)
 
 

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import replaced
+from abstractor.base.messages import scores as messages
+from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
 from abstractor.data.raw.tables import read_table
 
-
-class SubmissionError(UserError):
-    """The files of decisions and those that came with the new cases do not fit together."""
+_REFUSALS = parquet.Refusals(messages.missing_decisions, messages.no_decisions, messages.no_decisions)
 
 
 def arranged(decisions: pd.DataFrame, codebook: Codebook, layout: Path) -> pd.DataFrame:
@@ -28,19 +26,14 @@ def arranged(decisions: pd.DataFrame, codebook: Codebook, layout: Path) -> pd.Da
     uids = [uid for uid in map(str.strip, asked.columns["uid"]) if uid in decisions.index]
     check_covered(layout, uids, decisions.index)
     if len(uids) > len(decisions):
-        raise SubmissionError(
-            f"{layout}: {len(uids) - len(decisions)} uids stand twice; put the new cases in place again"
-        )
+        raise messages.repeated_in_format(layout, len(uids) - len(decisions))
     return decisions.loc[uids, [name for name in asked.header if name != "uid"]]
 
 
 def check_covered(path: Path, uids: list[str], needed: pd.Index) -> None:
     """Refuse a file of the new cases, whose uids are `uids`, that lacks one of those needed."""
     if lacking := len(needed.difference(pd.Index(uids))):
-        raise SubmissionError(
-            f"{path}: expected a row for each of {len(needed)} new cases, found none for {lacking} of them; "
-            "put the new cases in place again, then `dvc repro`"
-        )
+        raise messages.uncovered(path, len(needed), lacking)
 
 
 def write(path: Path, decisions: pd.DataFrame) -> None:
@@ -59,16 +52,14 @@ def read(path: Path, codebook: Codebook) -> pd.DataFrame:
     columns = read_table(path, ["uid", *codebook.names], others=False).columns
     uids = pd.Index(columns["uid"], name="uid")
     if not uids.is_unique:
-        raise SubmissionError(f"{path}: {int(uids.duplicated().sum())} uids stand twice; run stage ensemble again")
+        raise messages.repeated_in_submission(path, int(uids.duplicated().sum()))
     decided = {}
     for variable in codebook.variables:
         codes = {str(code): code for code in variable.codes}
         try:
             decided[variable.name] = [codes[cell] for cell in columns[variable.name]]
         except KeyError:
-            raise SubmissionError(
-                f"{path}: {variable.name}: expected codes of the codebook, found other cells; run stage ensemble again"
-            ) from None
+            raise messages.no_code(path, variable.name) from None
     return pd.DataFrame(decided, index=uids, dtype="int16").sort_index()
 
 
@@ -84,14 +75,10 @@ def read_systems(path: Path, codebook: Codebook) -> dict[str, pd.DataFrame]:
     Raises:
         SubmissionError: the file is missing or holds something else.
     """
-    if not path.is_file():
-        raise SubmissionError(f"{path} is missing; run `dvc repro ensemble`, or pull it: `dvc pull ensemble`")
     columns = [(name, pa.int16()) for name in codebook.names]
-    try:
-        table = pq.read_table(path).cast(pa.schema([("system", pa.string()), ("uid", pa.string()), *columns]))
-    except (OSError, ValueError, pa.ArrowException):
-        raise SubmissionError(f"{path} holds no decisions; make it again with `dvc repro -f ensemble`") from None
-    if any(column.null_count for column in table.columns):
-        raise SubmissionError(f"{path} has empty cells; make it again with `dvc repro -f ensemble`")
-    groups = table.to_pandas().groupby("system", sort=False)
+    schema = pa.schema([("system", pa.string()), ("uid", pa.string()), *columns])
+    frame = parquet.read(path, schema, _REFUSALS)
+    if frame.isna().any(axis=None):
+        raise messages.empty_decisions(path)
+    groups = frame.groupby("system", sort=False)
     return {str(name): rows.drop(columns="system").set_index("uid") for name, rows in groups}

@@ -1,1 +1,1 @@
-"""The score: metrics, thresholds, cross-fitting, and what of it may be told."""
+"""The score: metrics, thresholds, cross-fitting, and what of it may be released."""

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from abstractor.base.errors import UserError
+from abstractor.base.messages import scores as messages
 from abstractor.data import folds
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.seeds import derive_seed
@@ -16,10 +16,6 @@ _SMALLEST = 2 * PARTS
 _Fitted = TypeVar("_Fitted")
 
 
-class TooFewCasesError(UserError):
-    """Too few cases to fit on four parts and score on the fifth."""
-
-
 def parts(codebook: Codebook, labels: pd.DataFrame, seed: int) -> pd.Series:
     """The multilabel-stratified part (0 to 4) of each labelled case.
 
@@ -27,9 +23,7 @@ def parts(codebook: Codebook, labels: pd.DataFrame, seed: int) -> pd.Series:
         TooFewCasesError: fewer than ten cases.
     """
     if len(labels) < _SMALLEST:
-        raise TooFewCasesError(
-            f"a cross-fitted score needs {_SMALLEST} coded cases, found {len(labels)}; raise `cases` or use fewer folds"
-        )
+        raise messages.too_few_cases(_SMALLEST, len(labels))
     return folds.assign(codebook, labels, PARTS, derive_seed(seed, "parts"))
 
 

@@ -35,13 +35,13 @@ class Counts(NamedTuple):
 def counts(codebook: Codebook, labels: pd.DataFrame, decisions: pd.DataFrame) -> Counts:
     """Per-case counts, so that F1 under any case weights is a matrix product; rows in the order of `decisions`."""
     names = list(codebook.names)
-    true, said = labels.loc[decisions.index, names].to_numpy(), decisions[names].to_numpy()
+    true, decided = labels.loc[decisions.index, names].to_numpy(), decisions[names].to_numpy()
     binary = np.array([variable.kind == "binary" for variable in codebook.variables])
     coded = true != NOT_CODED
-    right, wrong = coded & (true == said), coded & (true != said)
+    right, wrong = coded & (true == decided), coded & (true != decided)
     return Counts(
         tp=(right & (~binary | (true == 1))).astype(np.float64),
-        fp=(wrong & (~binary | (said == 1))).astype(np.float64),
+        fp=(wrong & (~binary | (decided == 1))).astype(np.float64),
         fn=(wrong & (~binary | (true == 1))).astype(np.float64),
     )
 
@@ -115,9 +115,7 @@ def true_probabilities(codebook: Codebook, labels: pd.DataFrame, predictions: pd
     found = {}
     for variable in codebook.variables:
         true = labels.loc[predictions.index, variable.name].to_numpy()
-        given = predictions[list(variable.columns)].to_numpy(np.float64)
-        if variable.kind == "binary":
-            given = np.concatenate([1 - given, given], axis=1)
+        given = variable.by_code(predictions[list(variable.columns)].to_numpy(np.float64))
         hits = true[:, None] == np.array(variable.codes)
         found[variable.name] = np.where(true == NOT_CODED, 1.0, np.maximum((given * hits).sum(axis=1), _SMALLEST))
     return found

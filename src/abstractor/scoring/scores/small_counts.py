@@ -1,4 +1,4 @@
-"""What a released number may tell: small counts are withheld, and with them scores that rest on few cases.
+"""What may be released: small counts are withheld, and with them scores that rest on few cases.
 
 Metrics and plots lie in git and go further than the cases. A count of a few deaths, or a rate with such a count below
 it, can point at one person. All that writes metrics goes by these rules, of which `smallest_count` is the parameter:
@@ -34,7 +34,7 @@ def scores(codebook: Codebook, labels: pd.DataFrame, table: Mapping[str, Any], s
         codebook: gives the variables.
         labels: of exactly the scored cases, int16 codes, -1 where not coded.
         table: `cases`, `f1` (variable -> F1, `mean` -> their mean), and what else is computed over all variables.
-        smallest: the smallest count to tell.
+        smallest: the smallest count to release.
 
     Returns:
         A copy with `suppressed`; no more than that where the cases are too few, or one variable is all there is.
@@ -42,17 +42,17 @@ def scores(codebook: Codebook, labels: pd.DataFrame, table: Mapping[str, Any], s
     thin = thin_variables(codebook, labels, smallest)
     if len(labels) < smallest or len(thin) == 1:
         return {"cases": None, "suppressed": _note(smallest, len(codebook.names) + 1)}
-    told = {name: None if name in thin else value for name, value in table["f1"].items()}
-    return {**table, "f1": told, "suppressed": _note(smallest, len(thin))}
+    released = {name: None if name in thin else value for name, value in table["f1"].items()}
+    return {**table, "f1": released, "suppressed": _note(smallest, len(thin))}
 
 
 def thin_variables(codebook: Codebook, labels: pd.DataFrame, smallest: int) -> set[str]:
-    """The variables whose F1 is withheld; two at least or none, where there are two, or the mean would tell it.
+    """The variables whose F1 is withheld; two at least or none, where there are two, or the mean would reveal it.
 
     Args:
         codebook: gives the variables.
         labels: of exactly the scored cases, int16 codes, -1 where not coded.
-        smallest: the smallest count to tell.
+        smallest: the smallest count to release.
     """
     rests_on = {}
     for variable in codebook.variables:
@@ -66,45 +66,47 @@ def thin_variables(codebook: Codebook, labels: pd.DataFrame, smallest: int) -> s
 
 
 def counts(rows: Mapping[str, Mapping[str, int]], smallest: int) -> dict[str, Any]:
-    """A table of counts with its `total`; a row is told in whole or not at all.
+    """A table of counts with its `total`; a row is released in whole or not at all.
 
     A row is withheld for any count or difference of two counts from 1 to below `smallest`; then more rows, the smallest
-    first, until the withheld ones are two or more whose sums could be told; the total, where that cannot be reached.
+    first, until the withheld ones are two or more whose sums could be released; the total, where that cannot be had.
 
     Args:
         rows: name -> measure -> count, the same measures in every row.
-        smallest: the smallest count to tell.
+        smallest: the smallest count to release.
 
     Returns:
         Name -> measure -> count or None, likewise `total`, and `suppressed`.
     """
     sizes = {name: sum(row.values()) for name, row in rows.items()}
-    withheld = {name for name, row in rows.items() if not _tellable(row.values(), smallest)}
+    withheld = {name for name, row in rows.items() if not _releasable(row.values(), smallest)}
     others = sorted(
         (name for name in rows if sizes[name] and name not in withheld), key=lambda name: (sizes[name], name)
     )
 
     def enough() -> bool:
-        return len(withheld) != 1 and _tellable(_sums(rows[name] for name in withheld).values(), smallest)
+        return len(withheld) != 1 and _releasable(_sums(rows[name] for name in withheld).values(), smallest)
 
     while not enough() and others:
         withheld.add(others.pop(0))
     total = _sums(rows.values())
-    kept_back = {*withheld, *(() if enough() and _tellable(total.values(), smallest) else ("total",))}
+    kept_back = {*withheld, *(() if enough() and _releasable(total.values(), smallest) else ("total",))}
     table = {**rows, "total": total}
-    told: dict[str, Any] = {name: dict.fromkeys(row) if name in kept_back else dict(row) for name, row in table.items()}
-    return told | {"suppressed": _note(smallest, sum(len(table[name]) for name in kept_back))}
+    released: dict[str, Any] = {
+        name: dict.fromkeys(row) if name in kept_back else dict(row) for name, row in table.items()
+    }
+    return released | {"suppressed": _note(smallest, sum(len(table[name]) for name in kept_back))}
 
 
 def written(found: Mapping[str, Any], smallest: int) -> dict[str, Any]:
     """Counts of texts that a language model wrote: `asked`, of which some were `kept`, others `dropped` by reason."""
-    told = counts({"kept": {"n": found["kept"]}} | {why: {"n": n} for why, n in found["dropped"].items()}, smallest)
-    dropped = {why: told[why]["n"] for why in found["dropped"]}
+    released = counts({"kept": {"n": found["kept"]}} | {why: {"n": n} for why, n in found["dropped"].items()}, smallest)
+    dropped = {why: released[why]["n"] for why in found["dropped"]}
     return {
-        "asked": told["total"]["n"],
-        "kept": told["kept"]["n"],
+        "asked": released["total"]["n"],
+        "kept": released["kept"]["n"],
         "dropped": dropped,
-        "suppressed": told["suppressed"],
+        "suppressed": released["suppressed"],
     }
 
 
@@ -128,7 +130,7 @@ def joined(hits: np.ndarray, misses: np.ndarray, smallest: int) -> np.ndarray:
     return np.minimum(np.array(found, dtype=np.int64), number - 1)
 
 
-def _tellable(found: Iterable[int], smallest: int) -> bool:
+def _releasable(found: Iterable[int], smallest: int) -> bool:
     """Whether no count, and no difference of two, lies from 1 to below `smallest`."""
     steps = [high - low for low, high in pairwise(sorted({0, *found}))]
     return all(step >= smallest for step in steps)

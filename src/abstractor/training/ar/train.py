@@ -6,25 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.data.folds import stratified_slice
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.ar import loading
 from abstractor.models.ar.answers import check_prompts, pick, question_logits
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.rows import Batcher, constant_loss, tokenise
-from abstractor.models.backbones.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.ar.losses import cross_entropy, symmetric_kl
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.lessons.examples import Examples
-from abstractor.training.lessons.targets import likeliest
-from abstractor.training.loop.fit import Data, Losses, LossFunction, Outcome, Schedule, decay_groups, fit
-from abstractor.training.loop.steps import Extra
+from abstractor.training.loop.fit import Data, Losses, LossFunction, Outcome, decay_groups, fit
+from abstractor.training.loop.split import split
 
 
 def train(
@@ -55,7 +52,7 @@ def train(
     tokenizer = loading.load_tokenizer(folder)
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
     order_seed = derive_seed(*seed_of, params.seed, "order")
-    batcher = Batcher.of(params, prompts, tokenizer, params.micro_tokens, compute)
+    batcher = Batcher.of(params.layout, prompts, tokenizer, params.micro_tokens, compute)
     data = _data(params, codebook, prompts, batcher, examples, order_seed)
 
     def build(seed: int) -> nn.Module:
@@ -68,19 +65,7 @@ def train(
         build,
         loss_function(params, prompts.answers),
         data,
-        Schedule(
-            epochs=params.epochs,
-            batch_size=params.batch_size,
-            pool=params.pool,
-            learning_rate=params.learning_rate,
-            warmup=params.warmup,
-            clip=params.clip,
-            early_stopping=params.early_stopping,
-            optimizer=params.optimizer,
-            restarts=params.restarts,
-            ema=params.ema,
-            dropout_from=params.dropout_from,
-        ),
+        params,
         compute,
         constant_loss(np.asarray(data.training["targets"], dtype=np.float32)),
         (derive_seed(*seed_of, params.seed, "initialisation", attempt) for attempt in count()),
@@ -115,18 +100,11 @@ def _log_shares(form: str, logits: Tensor, answers: Sequence[Sequence[int]]) -> 
 def _data(
     params: ArModel, codebook: Codebook, prompts: Prompts, batcher: Batcher, examples: Examples, seed: int
 ) -> Data:
-    labels = likeliest(codebook, examples.targets.loc[examples.coded])
-    coded = stratified_slice(codebook, labels, params.train_cases, seed) if params.train_cases else labels.index
-    held = pd.Index([])
-    if params.early_stopping:
-        held = stratified_slice(codebook, labels.loc[coded], max(1, len(coded) // 10), seed)
-    learned = coded.difference(held)
-    used = examples.cases.loc[[*learned, *examples.made]]
+    used, extra, held = split(params, codebook, examples, seed, params.train_cases)
     training = tokenise(prompts, codebook, used, examples.targets, examples.rewritten)
     lengths = [len(readings[0]) for readings in training["readings"]]
     collate = batcher.collator(2 if params.rdrop else 1, params.swap, params.rewrite, seed)
     validation = None
     if len(held):
-        validation = batcher.collator(1)(list(tokenise(prompts, codebook, examples.cases.loc[held], examples.targets)))
-    extra = Extra(range(len(learned), len(used)), params.made_ratio, params.made_epochs)
+        validation = batcher.collator(1)(list(tokenise(prompts, codebook, held, examples.targets)))
     return Data(training, lengths, collate, validation, extra)

@@ -1,42 +1,24 @@
 """What a model-fold learns from: one table of its coded cases and of the made ones, with a target for every column.
 
 Everything that training reads of cases stands in this table, so that what a fold may not see is kept out in one place
-(`training_sets`).
+(`rounds.assemble`).
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import replaced
-from abstractor.base.params import Strict
+from abstractor.base.messages import lessons as messages
+from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
 
 # No name of a codebook holds a space, so these can clash with none.
 _MADE, _REWRITTEN = "is made", "rewritten {}"
-
-Round = Annotated[int, Field(ge=1, le=9)]
-"""Number of a round of training; the first one learns from coded cases alone."""
-
-
-class ExamplesError(UserError):
-    """A training set is missing, unreadable or made with another codebook."""
-
-
-class Learns(Strict):
-    """What a model learns from beside cases and codes as they are (`models.<name>.learns`)."""
-
-    labels: Literal["coded", "corrected"]
-    """The codes as given, or with the suspect ones corrected."""
-    rewrites: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    """The writer whose paraphrases a case may be read in; none: nobody's."""
-    made: Round | Literal["none"]
-    """The round whose members labelled the made cases; none: no made cases."""
+_REFUSALS = parquet.Refusals(messages.missing, messages.unreadable, messages.other_columns)
 
 
 class Examples(NamedTuple):
@@ -45,7 +27,7 @@ class Examples(NamedTuple):
     cases: pd.DataFrame
     """Index `uid` (sorted), str narratives."""
     targets: pd.DataFrame
-    """The same index, float32 columns as `codebook.columns`; see `abstractor.targets`."""
+    """The same index, float32 columns as `codebook.columns`; see `lessons.targets`."""
     rewritten: pd.DataFrame
     """Paraphrased narratives of some of the cases."""
     made: pd.Index
@@ -80,15 +62,7 @@ def read(path: Path, codebook: Codebook) -> Examples:
     Raises:
         ExamplesError: the file is missing, unreadable or made with another codebook.
     """
-    if not path.is_file():
-        raise ExamplesError(f"{path} is missing; make it with `dvc repro`")
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException):
-        raise ExamplesError(f"{path} cannot be read as Parquet; make it again with `dvc repro`") from None
-    if table.schema.names != _schema(codebook).names:
-        raise ExamplesError(f"{path} has other columns than the codebook; make it again with `dvc repro`")
-    frame = table.to_pandas().set_index("uid")
+    frame = parquet.read(path, _schema(codebook).names, _REFUSALS).set_index("uid")
     narratives = list(codebook.narratives)
     rewritten = frame[[_REWRITTEN.format(name) for name in narratives]].set_axis(narratives, axis=1).dropna()
     return Examples(frame[narratives], frame[list(codebook.columns)], rewritten, frame.index[frame[_MADE]])

@@ -43,9 +43,7 @@ def likeliest(codebook: Codebook, targets: pd.DataFrame) -> pd.DataFrame:
     """
     found = {}
     for variable in codebook.variables:
-        given = targets[list(variable.columns)].to_numpy(np.float64)
-        if variable.kind == "binary":
-            given = np.concatenate([1 - given, given], axis=1)
+        given = variable.by_code(targets[list(variable.columns)].to_numpy(np.float64))
         coded = ~np.isnan(given).any(axis=1)
         codes = np.array(variable.codes)[np.nan_to_num(given).argmax(axis=1)]
         found[variable.name] = np.where(coded, codes, NOT_CODED).astype(np.int16)

@@ -1,11 +1,10 @@
-"""The training loop that SC and AR share: the transformers Trainer, told what a case is.
+"""The training loop that SC and AR share: the transformers Trainer, with steps made of cases.
 
-A step's batch is a list of micro-batches. Each room brings its own `losses` function; the loss of a step is the
-mean over all its cases, however they were cut into micro-batches.
+A step's batch is a list of micro-batches. Each kind of model brings its own `losses` function; the loss of a step is
+the mean over all its cases, however they were cut into micro-batches.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from abstractor.base.errors import RunError
-from abstractor.base.files import replaced
+from abstractor.base.messages import training as messages
 from abstractor.machine.compute import Compute, autocast, to_device
 from abstractor.training.loop.callbacks import (
     AveragedWeights,
@@ -28,6 +26,7 @@ from abstractor.training.loop.callbacks import (
     Progress,
 )
 from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
+from abstractor.training.loop.settings import Training
 from abstractor.training.loop.steps import Extra, Steps
 
 Batch = dict[str, Any]
@@ -46,23 +45,6 @@ class Losses(NamedTuple):
 
 
 LossFunction = Callable[[nn.Module, Batch], Losses]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How long and how fast to train; the rooms' parameter types explain each value."""
-
-    epochs: int
-    batch_size: int
-    pool: int
-    learning_rate: float
-    warmup: float
-    clip: float
-    early_stopping: int
-    optimizer: str
-    restarts: int
-    ema: float
-    dropout_from: float
 
 
 class Data(NamedTuple):
@@ -105,7 +87,7 @@ def fit(
     build: Callable[[int], nn.Module],
     losses: LossFunction,
     data: Data,
-    schedule: Schedule,
+    settings: Training,
     compute: Compute,
     constant_loss: float,
     init_seeds: Iterable[int],
@@ -122,7 +104,7 @@ def fit(
         build: initialisation seed -> model with fresh trainable weights, on the CPU.
         losses: model, micro-batch -> losses of its cases.
         data: cases and collation.
-        schedule: see `Schedule`.
+        settings: how long and how fast.
         compute: device and dtype of the arithmetic; weights stay in the dtype they have.
         constant_loss: mean supervised loss of a predictor that knows the label shares only.
         init_seeds: the first is used, the next ones after a collapse.
@@ -134,13 +116,13 @@ def fit(
         RunError: training collapsed with every allowed seed.
     """
     tried: list[int] = []
-    for init_seed, _ in zip(init_seeds, range(schedule.restarts + 1), strict=False):
+    for init_seed, _ in zip(init_seeds, range(settings.restarts + 1), strict=False):
         tried.append(init_seed)
         torch.manual_seed(init_seed)
         model = build(init_seed)
         with TemporaryDirectory(prefix="abstractor-") as scratch:
             folder = (checkpoints or Path(scratch)) / str(init_seed)
-            trainer = _CaseTrainer(model, losses, data, schedule, compute, constant_loss, order_seed, groups, folder)
+            trainer = _CaseTrainer(model, losses, data, settings, compute, constant_loss, order_seed, groups, folder)
             try:
                 trainer.run()
             except Collapsed as collapse:
@@ -150,9 +132,7 @@ def fit(
             trainer.best.restore(model)  # where there is a validation; of an average, too
             steps, best = trainer.state.global_step, trainer.best.loss
             return Outcome(model, tried, steps, best, trainer.curve(), trainer.skipped)
-    raise RunError(
-        f"training collapsed with all of {len(tried)} initialisation seeds; lower learning_rate or raise warmup"
-    )
+    raise messages.collapsed_with_every_seed(len(tried))
 
 
 def mean_loss(model: nn.Module, losses: LossFunction, batches: list[Batch], compute: Compute) -> float:
@@ -175,13 +155,6 @@ def decay_groups(parameters: Iterable[tuple[str, nn.Parameter]], rate: float, de
     ]
 
 
-def write_curve(path: Path, curve: list[tuple[int, str, float]]) -> None:
-    """Write a loss curve as a tab-separated table (step, part, loss) for `dvc plots`."""
-    with replaced(path) as partial:
-        rows = [f"{step}\t{part}\t{loss:.5f}\n" for step, part, loss in curve]
-        partial.write_text("step\tpart\tloss\n" + "".join(rows), encoding="utf-8")
-
-
 class _CaseTrainer(ResumableTrainer):
     """The Trainer with steps made of micro-batches of cases."""
 
@@ -190,18 +163,18 @@ class _CaseTrainer(ResumableTrainer):
         model: nn.Module,
         losses: LossFunction,
         data: Data,
-        schedule: Schedule,
+        settings: Training,
         compute: Compute,
         constant_loss: float,
         order_seed: int,
         groups: Callable[[nn.Module], list[dict[str, Any]]],
         folder: Path,
     ) -> None:
-        self.losses, self.data, self.schedule, self.compute, self.groups = losses, data, schedule, compute, groups
-        self.steps = Steps(data.lengths, schedule.batch_size, schedule.pool, order_seed, schedule.epochs, data.extra)
-        self.guard, self.best = CollapseGuard(constant_loss), BestWeights(schedule.early_stopping)
-        self.average = AveragedWeights(schedule.ema)
-        callbacks = [self.guard, self.average, LateDropout(schedule.dropout_from), self.best, Progress()]
+        self.losses, self.data, self.settings, self.compute, self.groups = losses, data, settings, compute, groups
+        self.steps = Steps(data.lengths, settings.batch_size, settings.pool, order_seed, settings.epochs, data.extra)
+        self.guard, self.best = CollapseGuard(constant_loss), BestWeights(settings.early_stopping)
+        self.average = AveragedWeights(settings.ema)
+        callbacks = [self.guard, self.average, LateDropout(settings.dropout_from), self.best, Progress()]
         if data.validation is not None:
             callbacks.append(EpochEnds(self.steps.ends))
         super().__init__(
@@ -214,10 +187,10 @@ class _CaseTrainer(ResumableTrainer):
                 compute.device.type == "cpu",
                 order_seed,
                 num_train_epochs=1,  # for the Trainer: `steps` holds all epochs, which may differ in length
-                learning_rate=schedule.learning_rate,
-                warmup_steps=schedule.warmup,
-                max_grad_norm=schedule.clip,
-                optim=_OPTIMIZERS[schedule.optimizer],
+                learning_rate=settings.learning_rate,
+                warmup_steps=settings.warmup,
+                max_grad_norm=settings.clip,
+                optim=_OPTIMIZERS[settings.optimizer],
                 fp16=compute.dtype == torch.float16,  # only for its gradient scaler
                 eval_strategy="no",  # `EpochEnds` asks for it
                 remove_unused_columns=False,

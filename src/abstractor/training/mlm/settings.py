@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from abstractor.base.params import Params, ParamsError, Strict
+from abstractor.base.messages import mlm as messages
+from abstractor.base.params import Params, Strict
 
 
 class MlmParams(Strict):
@@ -41,4 +42,4 @@ def check_name(name: str, params: Params) -> None:
         ParamsError: the name stands in both sections.
     """
     if name in params.get("backbones", dict[str, Any]):
-        raise ParamsError(f"{params.path}: mlm.{name}: a backbone has the name {name} already; choose another")
+        raise messages.name_taken(params.path, name)

@@ -23,22 +23,20 @@ from transformers import (
     DataCollatorForLanguageModeling,
 )
 
-from abstractor.base.errors import UserError, out_of_memory
+from abstractor.base.errors import out_of_memory
 from abstractor.base.files import replaced
+from abstractor.base.messages import mlm as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
-from abstractor.models.backbones.local import backbone_folder
-from abstractor.models.rows.batching import alignment
+from abstractor.models.sc.plain_tokens import plain_tokens
+from abstractor.models.shared.batching import alignment
+from abstractor.models.shared.local import backbone_folder
 from abstractor.training.loop.callbacks import Progress
 from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
 from abstractor.training.mlm.settings import MlmParams
 
 _IGNORED = -100
 """Label of a token that is not to be guessed."""
-
-
-class MlmError(UserError):
-    """The backbone cannot guess masked tokens, nothing is there to guess, or training diverged."""
 
 
 class Start(NamedTuple):
@@ -92,7 +90,7 @@ def train(
     model, tokenizer, head = start(params.backbone, initialisation)
     data = rows(tokenizer, texts, params.max_tokens)
     if not len(data):
-        raise MlmError(f"mlm.{seed_of[1]}: no narrative has a token that {params.backbone} knows; take another one")
+        raise messages.nothing_to_guess(seed_of[1], params.backbone)
     _try_longest(params, model, data)
     collate = _Masks(tokenizer, params.mask_share, alignment(compute.device.type), order)
     with TemporaryDirectory(prefix="abstractor-") as scratch:
@@ -121,7 +119,7 @@ def train(
         trainer.run()
         points = trainer.curve()
     if not all(math.isfinite(loss) for _, _, loss in points):
-        raise MlmError(f"mlm.{seed_of[1]}: training diverged (the loss is not finite); lower learning_rate")
+        raise messages.diverged(seed_of[1])
     return Outcome(model, head, trainer.state.global_step, points, trainer.skipped)
 
 
@@ -136,10 +134,10 @@ def start(backbone: str, seed: int) -> Start:
     config = AutoConfig.from_pretrained(folder)
     decodes = config.is_encoder_decoder or getattr(config, "is_decoder", False)
     if decodes or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
-        raise MlmError(f"backbone {backbone}: expected an encoder, found {config.model_type}, which masks no tokens")
+        raise messages.no_encoder(backbone, config.model_type)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if tokenizer.mask_token is None:
-        raise MlmError(f"backbone {backbone}: its tokenizer has no mask token; take another backbone")
+        raise messages.no_mask(backbone)
     torch.manual_seed(seed)
     model, found = AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
     inside = f"{model.base_model_prefix}."
@@ -165,10 +163,7 @@ def rows(tokenizer: Any, texts: Iterable[str], max_tokens: int) -> datasets.Data
     room, special = max_tokens - len(before) - len(after), set(tokenizer.all_special_ids)
     made = []
     for text in filter(None, texts):
-        # Special tokens written in a narrative are split into plain ones: a report must not mask its own words.
-        # Tokenizers that list them among their pieces (Unigram) find them all the same, so these are dropped.
-        found = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        tokens = [token for token in found if token not in special or token == tokenizer.unk_token_id]
+        (tokens,) = plain_tokens(tokenizer, [text])
         for part in np.array_split(tokens, max(1, math.ceil(len(tokens) / room))):
             if not special.issuperset(part.tolist()):
                 made.append([*before, *part.tolist(), *after])
@@ -240,6 +235,4 @@ def _try_longest(params: MlmParams, model: Any, data: datasets.Dataset) -> None:
     except (IndexError, RuntimeError) as error:
         if out_of_memory(error):
             raise
-        raise MlmError(
-            f"backbone {params.backbone}: cannot read a row of {len(longest)} tokens; lower max_tokens in params.yaml"
-        ) from None
+        raise messages.too_long(params.backbone, len(longest)) from None

@@ -2,22 +2,19 @@
 
 Besides the fold itself, that is everything computed with its labels: corrections come from the other folds'
 cross-validation, made cases from the other folds' cases, their labels from members that held the fold out
-(`made.outside`). Paraphrases need no guard of their own: each stays with its case.
+(`synthetic.outside`). Paraphrases need no guard of their own: each stays with its case.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from abstractor.base.errors import UserError
+from abstractor.base.learns import Learns
+from abstractor.base.messages import lessons as messages
 from abstractor.data.cases.codebook import Codebook
 from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels
 from abstractor.training.lessons import examples, targets
-from abstractor.training.lessons.examples import Examples, Learns
-
-
-class TrainingSetError(UserError):
-    """What a model should learn from does not fit the prepared cases."""
+from abstractor.training.lessons.examples import Examples
 
 
 def of_fold(
@@ -51,9 +48,7 @@ def of_fold(
         path = lessons / "labels/corrected" / f"{fold}.parquet"
         labels = read_prepared_labels(path, codebook)
         if not labels.index.equals(uids):
-            raise TrainingSetError(
-                f"{path}: expected the {len(uids)} cases outside fold {fold}, found others; run stage correct_labels"
-            )
+            raise messages.other_corrected_cases(path, len(uids), fold)
     coded = Examples.of_coded(cases.loc[uids], targets.of_labels(codebook, labels.loc[uids]))
     if learns.rewrites != "none":
         rewritten = read_prepared_cases(lessons / "rewrites" / learns.rewrites / "cases.parquet", codebook)
@@ -63,7 +58,7 @@ def of_fold(
     path = lessons / "made" / str(learns.made) / f"{fold}.parquet"
     made = examples.read(path, codebook)
     if len(made.coded) or len(made.cases.index.intersection(folds.index)):
-        raise TrainingSetError(f"{path}: expected made cases only, found coded ones; run stage label_cases again")
+        raise messages.coded_among_made(path)
     return coded._replace(
         cases=pd.concat([coded.cases, made.cases]),
         targets=pd.concat([coded.targets, made.targets]),

@@ -84,7 +84,7 @@ def correct(
 def judge(
     codebook: Codebook, params: BaselineParams, cases: pd.DataFrame, labels: pd.DataFrame, count: int, seed: int
 ) -> pd.DataFrame:
-    """A predictions table of all cases, each by a baseline of the other inner folds; `count` folds, as `assign`s."""
+    """A predictions table of all cases, each by a baseline of the other of `count` inner folds, as `folds.assign`ed."""
     fold = folds.assign(codebook, labels, count, seed).loc[cases.index].to_numpy()
     probabilities = np.zeros((len(cases), len(codebook.columns)))
     for number in np.unique(fold):
@@ -107,16 +107,11 @@ def suspect(variable: Variable, judged: pd.DataFrame, given: pd.Series) -> pd.Da
     if len(codes) < 2 or len(given) < _FEWEST:
         return _table(variable.name, given[:0], np.empty(0), np.empty(0))
     # A code that no case has was never learnt, and confident learning knows no such class.
-    every = _by_code(variable, judged)[:, [variable.codes.index(code) for code in codes]]
+    every = variable.by_code(judged[list(variable.columns)].to_numpy(np.float64))
+    every = every[:, [variable.codes.index(code) for code in codes]]
     classes = pd.Index(codes).get_indexer(pd.Index(given))
     found = find_label_issues(classes, every, filter_by="confident_learning", n_jobs=1)
     return _table(variable.name, given[found], np.array(codes)[every.argmax(axis=1)][found], every.max(axis=1)[found])
-
-
-def _by_code(variable: Variable, judged: pd.DataFrame) -> np.ndarray:
-    """(cases, codes) probabilities of one variable; a binary's 0 has no column of its own in a predictions table."""
-    columns = judged[list(variable.columns)].to_numpy(np.float64)
-    return np.column_stack([1 - columns, columns]) if variable.kind == "binary" else columns
 
 
 def _table(name: str, given: pd.Series, suggested: np.ndarray, probability: np.ndarray) -> pd.DataFrame:

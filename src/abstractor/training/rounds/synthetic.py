@@ -10,23 +10,21 @@ from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
-import pyarrow as pa
 from pydantic import Field
 
-from abstractor.base.errors import UserError
 from abstractor.base.files import replaced
-from abstractor.base.params import Params, ParamsError, Strict
+from abstractor.base.learns import Round
+from abstractor.base.messages import lessons as messages
+from abstractor.base.params import Params, Strict
+from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
-from abstractor.training.lessons.examples import Round
 
 SOURCES = ("source_1", "source_2", "source_3")
 """Columns with the uids of the coded cases that a case was made from."""
 
+_REFUSALS = parquet.Refusals(messages.missing_made, messages.unreadable_made, messages.other_columns_made)
+
 Writers = list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]]
-
-
-class MadeError(UserError):
-    """Made cases are missing, unreadable, or made from other cases than there are."""
 
 
 class Teacher(Strict):
@@ -62,16 +60,13 @@ def visible(folder: Path, codebook: Codebook, writers: Sequence[str], folds: pd.
         MadeError: a table is missing, unreadable, of another codebook or of unknown sources; no writer, no case left.
     """
     if not writers:
-        raise MadeError("params.yaml: making: expected the writers of made cases, found none; name one of `writers`")
-    columns = [*codebook.narratives, *SOURCES]
-    numbers = sorted(folds.unique())
-    tables = [_read(folder / writer / f"{number}.parquet", columns) for writer in writers for number in numbers]
-    found = outside(pd.concat(tables).sort_index(), folds, fold)[list(codebook.narratives)]
+        raise messages.no_writers()
+    columns, numbers = ["uid", *codebook.narratives, *SOURCES], sorted(folds.unique())
+    paths = [folder / writer / f"{number}.parquet" for writer in writers for number in numbers]
+    cases = pd.concat([parquet.read(path, columns, _REFUSALS).set_index("uid") for path in paths]).sort_index()
+    found = outside(cases, folds, fold)[list(codebook.narratives)]
     if found.empty:
-        raise MadeError(
-            f"{folder}: expected made cases whose sources lie outside fold {fold}, found none; metrics/made/ counts "
-            "why they were dropped: raise make_cases.cases, or take another writer"
-        )
+        raise messages.none_outside(folder, fold)
     return found
 
 
@@ -88,10 +83,7 @@ def outside(cases: pd.DataFrame, folds: pd.Series, fold: int) -> pd.DataFrame:
     """
     of_sources = cases[list(SOURCES)].apply(lambda uids: uids.map(folds))
     if unknown := int(of_sources.isna().any(axis=1).sum()):
-        raise MadeError(
-            f"{unknown} made cases come from cases that are not in data/prepared/folds.parquet; "
-            "run stage make_cases again"
-        )
+        raise messages.unknown_sources(unknown)
     kept: pd.DataFrame = cases[(of_sources != fold).all(axis=1)]
     return kept
 
@@ -107,23 +99,11 @@ def teachers(params: Params, number: int) -> dict[str, str]:
         models = params.get(kind, list[str])
         for teacher in params.get(f"teachers_{kind}", list[Teacher]):
             if teacher.model not in models:
-                raise ParamsError(f"{params.path}: teachers_{kind}: {teacher.model} is not in `{kind}`")
+                raise messages.unknown_teacher(params.path, kind, teacher.model)
             if teacher.round == number:
                 if teacher.model in found:
-                    raise ParamsError(f"{params.path}: teachers_{kind}: {teacher.model} stands twice")
+                    raise messages.repeated_teacher(params.path, kind, teacher.model)
                 found[teacher.model] = f"label_made_{kind}"
     if not found:
-        raise ParamsError(f"{params.path}: nobody labels for round {number}; name its members in teachers_sc/_ar")
+        raise messages.no_teacher(params.path, number)
     return found
-
-
-def _read(path: Path, columns: list[str]) -> pd.DataFrame:
-    if not path.is_file():
-        raise MadeError(f"{path} is missing, though params.yaml calls for it; run `dvc repro`")
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, pa.ArrowException):
-        raise MadeError(f"{path} cannot be read as Parquet; make it again with `dvc repro`") from None
-    if list(frame.columns) != ["uid", *columns]:
-        raise MadeError(f"{path} has other columns than the codebook; make it again with `dvc repro`")
-    return frame.set_index("uid")

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from abstractor.base.errors import RunError
+from abstractor.base.messages import classifiers as messages
 
 Named = tuple[str, nn.Parameter]
 
@@ -42,9 +42,7 @@ def freeze(backbone: Any, layers: int) -> None:
     depths = by_depth(backbone)
     found = len(depths) - 2
     if layers > found:
-        raise RunError(
-            f"params.yaml: frozen_layers: the backbone has {found} layers, found {layers}; lower it, or null for none"
-        )
+        raise messages.too_few_layers(found, layers)
     for _, weight in (named for depth in depths[: layers + 1] for named in depth):
         weight.requires_grad = False
 
@@ -73,7 +71,4 @@ def _layers(backbone: Any) -> tuple[str, int]:
     for name, module in backbone.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
             return f"{name}.", count
-    raise RunError(
-        f"{backbone.config.model_type} has no list of its {count} layers; "
-        "set layer_decay: 1.0 and frozen_layers: null in params.yaml"
-    )
+    raise messages.no_list_of_layers(backbone.config.model_type, count)

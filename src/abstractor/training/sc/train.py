@@ -5,24 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.data.folds import stratified_slice
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
-from abstractor.models.rows.batching import alignment
-from abstractor.models.sc import rows as inputs
-from abstractor.models.sc.classifier import Classifier, build, build_masked, load_tokenizer
+from abstractor.models.sc.backbone import load_tokenizer
+from abstractor.models.sc.classifier import SequenceClassifier
 from abstractor.models.sc.columns import Layout
-from abstractor.models.sc.mask_classifier import MaskedClassifier
-from abstractor.models.sc.mask_prompt import Verbalizer, row_builder, verbalizer
+from abstractor.models.sc.forms import FORMS
+from abstractor.models.sc.rows import Augmentation, RowBuilder, collator, tokenise
+from abstractor.models.shared.batching import alignment
 from abstractor.training.lessons.examples import Examples
-from abstractor.training.lessons.targets import likeliest
-from abstractor.training.loop.fit import Data, Losses, LossFunction, Outcome, Schedule, decay_groups, fit
-from abstractor.training.loop.steps import Extra
+from abstractor.training.loop.fit import Data, Losses, LossFunction, Outcome, decay_groups, fit
+from abstractor.training.loop.split import split
 from abstractor.training.sc import layer_rates
 from abstractor.training.sc.losses import Terms, constant_loss, rdrop_loss, supervised_loss
 from abstractor.training.sc.settings import ScModel
@@ -43,7 +40,7 @@ def train(
     Args:
         params: of the model.
         rdrop: weight of R-Drop; 0 turns it off.
-        form: concatenated (SC1), apart (SC2) or masked (SC3).
+        form: a key of `forms.FORMS`.
         codebook: the variables.
         examples: what the fold learns from.
         compute: device and dtype.
@@ -55,27 +52,14 @@ def train(
     """
     layout = Layout.of(codebook)
     tokenizer = load_tokenizer(params.backbone)
-    builder = row_builder(tokenizer, codebook, form, params.max_tokens)
+    builder = FORMS[form].rows(tokenizer, codebook, params.max_tokens)
     order_seed = derive_seed(*seed_of, params.seed, "order")
     data = _data(params, rdrop, codebook, tokenizer, builder, examples, order_seed, alignment(compute.device.type))
-    words = verbalizer(tokenizer, codebook) if form == "masked" else None
     return fit(
-        lambda _: learner(params, len(codebook.columns), compute.dtype, words),
+        lambda _: learner(params, form, codebook, compute.dtype),
         loss_function(params, rdrop, layout),
         data,
-        Schedule(
-            epochs=params.epochs,
-            batch_size=params.batch_size,
-            pool=params.pool,
-            learning_rate=params.learning_rate,
-            warmup=params.warmup,
-            clip=params.clip,
-            early_stopping=params.early_stopping,
-            optimizer=params.optimizer,
-            restarts=params.restarts,
-            ema=params.ema,
-            dropout_from=params.dropout_from,
-        ),
+        params,
         compute,
         constant_loss(layout, torch.tensor(examples.targets.to_numpy(np.float32)), terms(params)),
         (derive_seed(*seed_of, params.seed, "initialisation", attempt) for attempt in count()),
@@ -96,21 +80,13 @@ def terms(params: ScModel) -> Terms:
     )
 
 
-def learner(
-    params: ScModel, outputs: int, dtype: torch.dtype, words: Verbalizer | None = None
-) -> Classifier | MaskedClassifier:
-    """A classifier to train, its lowest layers frozen if params say so; see `sc.model.build` and `build_masked`.
-
-    Args:
-        params: of the model.
-        outputs: of the head.
-        dtype: of the arithmetic.
-        words: which tokens answer (SC3); None: a linear head does.
+def learner(params: ScModel, form: str, codebook: Codebook, dtype: torch.dtype) -> SequenceClassifier:
+    """A classifier to train, its lowest layers frozen if params say so; see `forms.Form.build`.
 
     Raises:
         RunError: the backbone has fewer layers than are to be frozen.
     """
-    model = build(params, outputs, dtype) if words is None else build_masked(params, words, dtype)
+    model = FORMS[form].build(params, codebook, dtype)
     if params.frozen_layers is not None:
         layer_rates.freeze(model.backbone, params.frozen_layers)
     return model
@@ -136,7 +112,7 @@ def loss_function(params: ScModel, rdrop: float, layout: Layout) -> LossFunction
 
 def optimiser_groups(model: nn.Module, params: ScModel) -> list[dict[str, Any]]:
     """The backbone at its rate, falling with depth by `layer_decay`, the new head at a rate of its own."""
-    assert isinstance(model, Classifier | MaskedClassifier)
+    assert isinstance(model, SequenceClassifier)
     head = model.parts()[1]
     new = {id(weight) for _, weight in head}
     rates = layer_rates.rates(model.backbone, params.learning_rate, params.layer_decay)
@@ -150,26 +126,18 @@ def _data(
     rdrop: float,
     codebook: Codebook,
     tokenizer: Any,
-    builder: inputs.RowBuilder,
+    builder: RowBuilder,
     examples: Examples,
     seed: int,
     multiple: int,
 ) -> Data:
-    coded, held = examples.coded, pd.Index([])
-    if params.early_stopping:
-        labels = likeliest(codebook, examples.targets.loc[coded])
-        held = stratified_slice(codebook, labels, max(1, len(coded) // 10), seed)
-    learned = coded.difference(held)
-    used = examples.cases.loc[[*learned, *examples.made]]
-    training = inputs.tokenise(tokenizer, codebook, used, examples.targets, examples.rewritten)
+    used, extra, held = split(params, codebook, examples, seed)
+    training = tokenise(tokenizer, codebook, used, examples.targets, examples.rewritten)
     lengths = [max(map(len, builder.rows(narratives))) for narratives in training["narratives"]]
-    copies, augmentation = 1 if rdrop == 0 else 2, inputs.Augmentation(params.swap, params.rewrite, seed)
-    collate = inputs.collator(builder, params.micro_tokens, copies, augmentation, multiple)
+    copies, augmentation = 1 if rdrop == 0 else 2, Augmentation(params.swap, params.rewrite, seed)
+    collate = collator(builder, params.micro_tokens, copies, augmentation, multiple)
     validation = None
     if len(held):
-        as_it_stands = inputs.collator(builder, params.micro_tokens, 1, multiple=multiple)
-        validation = as_it_stands(
-            list(inputs.tokenise(tokenizer, codebook, examples.cases.loc[held], examples.targets))
-        )
-    extra = Extra(range(len(learned), len(used)), params.made_ratio, params.made_epochs)
+        as_it_stands = collator(builder, params.micro_tokens, 1, multiple=multiple)
+        validation = as_it_stands(list(tokenise(tokenizer, codebook, held, examples.targets)))
     return Data(training, lengths, collate, validation, extra)

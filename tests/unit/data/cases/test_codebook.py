@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import ROOT
 
+from abstractor.base.messages.codebook import CodebookError
 from abstractor.data.cases import codebook
-from abstractor.data.cases.codebook import CodebookError
 
 CODEBOOKS = ROOT / "data" / "codebooks"
 YOUTH = CODEBOOKS / "nvdrs_youth.yaml"
@@ -102,6 +103,10 @@ def values(count: int) -> str:
         (HEAD.replace("{Police: police report}", "{A: a, B: b, C: c}") + BINARY, ["one or two narratives, found 3"]),
         (HEAD.replace("{Police: police report}", "{}") + BINARY, ["narratives must be"]),
         ("version: 2\n" + HEAD + BINARY, ["unknown key version"]),
+        (HEAD + BINARY.replace("share: 0.3", "values: null"), ["variable Note", "values must be"]),
+        (HEAD + PLACE.replace(", values: {3: home, 1: street}", ""), ["variable Place", "values must be"]),
+        (HEAD + BINARY.replace("share: 0.3", "values: {1: a, 0: b}"), ["variable Note", "0 and 1, in this order"]),
+        (HEAD.replace("unit: one death", "unit: 1"), ["unit must be a text", "\n", "a list of variables, found none"]),
         ("just a text", ["found str"]),
         ("a: [", ["line 1"]),
     ],
@@ -134,3 +139,29 @@ def test_a_file_that_is_no_codebook_is_not_quoted(tmp_path: Path) -> None:
 
     assert "zebrafinch" not in str(caught.value)
     assert "unknown key number 1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD.replace("Police: police report", "the zebrafinch: 1") + BINARY,
+        HEAD + BINARY.replace("Note", "the zebrafinch"),
+        HEAD + BINARY.replace("binary", "zebrafinch"),
+        HEAD + BINARY.replace("share: 0.3", "the zebrafinch: 1"),
+        HEAD + BINARY.replace("share: 0.3", "share: zebrafinch"),
+        HEAD + BINARY.replace("share: 0.3", "values: {the zebrafinch: 1, zebrafinch: 2}"),
+        HEAD + "- {name: Note, kind: binary, definition: [zebrafinch], question: {zebrafinch: 1}}\n",
+    ],
+)
+def test_no_value_of_the_file_is_quoted(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CodebookError) as caught:
+        load(tmp_path, text)
+
+    assert "zebrafinch" not in str(caught.value)
+
+
+def test_every_code_has_a_probability(tmp_path: Path) -> None:
+    note, place = load(tmp_path, HEAD + BINARY + PLACE).variables
+
+    assert note.by_code(np.array([[0.25], [1.0]])).tolist() == [[0.75, 0.25], [0.0, 1.0]]
+    assert place.by_code(np.array([[0.5, 0.5]])).tolist() == [[0.5, 0.5]]

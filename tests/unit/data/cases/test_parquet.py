@@ -1,4 +1,4 @@
-"""Rows come in order and in the sizes asked for, whatever the row groups of the file."""
+"""Rows come in order and in the sizes asked for, whatever the row groups; other files are refused unquoted."""
 
 from pathlib import Path
 
@@ -7,9 +7,51 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from abstractor.base.errors import UserError
 from abstractor.data.cases import parquet
 
 TABLE = pd.DataFrame({"uid": [f"c{number:02}" for number in range(11)], "value": range(11)})
+
+COLUMNS = ["uid", "value"]
+REFUSALS = parquet.Refusals(
+    lambda path: UserError(f"{path.name} is missing"),
+    lambda path: UserError(f"{path.name} is unreadable"),
+    lambda path: UserError(f"{path.name} has other columns"),
+)
+
+
+def test_a_table_comes_back_as_it_went_or_with_the_types_asked_for(tmp_path: Path) -> None:
+    TABLE.to_parquet(tmp_path / "t.parquet", index=False)
+    pd.testing.assert_frame_equal(parquet.read(tmp_path / "t.parquet", COLUMNS, REFUSALS), TABLE)
+    schema = pa.schema([("uid", pa.string()), ("value", pa.int16())])
+    assert parquet.read(tmp_path / "t.parquet", schema, REFUSALS)["value"].dtype == "int16"
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["uid"], "has other columns"),
+        (["value", "uid"], "has other columns"),
+        (pa.schema([("uid", pa.int16()), ("value", pa.int64())]), "has other columns"),
+    ],
+)
+def test_other_columns_are_refused(tmp_path: Path, columns: list[str], message: str) -> None:
+    TABLE.to_parquet(tmp_path / "t.parquet", index=False)
+    with pytest.raises(UserError, match=rf"^t\.parquet {message}$"):
+        parquet.read(tmp_path / "t.parquet", columns, REFUSALS)
+
+
+def test_missing_and_damaged_files_are_refused_without_the_parsers_words(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    with pytest.raises(UserError, match=r"^t\.parquet is missing$"):
+        parquet.read(path, COLUMNS, REFUSALS)
+    TABLE.to_parquet(path, index=False, compression="none")
+    whole = path.read_bytes()
+    for damaged in (b"zebrafinch", whole[:-9], b"\0" * 200 + whole[200:]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"^t\.parquet is unreadable$") as caught:
+            parquet.read(path, COLUMNS, REFUSALS)
+        assert caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 11, 99])

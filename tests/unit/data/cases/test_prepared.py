@@ -7,11 +7,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from abstractor.base.messages.cases import CorpusError
 from abstractor.data.cases import codebook
 from abstractor.data.cases.codebook import Codebook
 from abstractor.data.cases.prepared import (
     NOT_CODED,
-    CorpusError,
     PreparedCases,
     read_prepared_cases,
     read_prepared_labels,

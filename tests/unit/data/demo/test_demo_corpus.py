@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from support import ROOT
 
+from abstractor.base.messages.demo import DemoError
 from abstractor.data.cases import codebook
 from abstractor.data.demo import corpus
 from abstractor.data.demo.settings import DemoCorpusParams
@@ -125,7 +126,7 @@ def test_files_read_back_and_replace_earlier_ones(tmp_path: Path) -> None:
 )
 def test_refuses_another_codebook(change: dict[str, object], message: str) -> None:
     other = dataclasses.replace(CODEBOOK, **change)  # type: ignore[arg-type]
-    with pytest.raises(corpus.DemoError, match=message):
+    with pytest.raises(DemoError, match=message):
         corpus.draw(other, PARAMS)
 
 

@@ -16,7 +16,7 @@ PLANS = [plan.draw(Dice(3, number), case, TABLES) for number, case in enumerate(
 def test_nearly_all_facts_are_told() -> None:
     told = []
     for case, one in zip(CASES, PLANS, strict=True):
-        topics = {statement.topic for statement in one.told}
+        topics = {statement.topic for statement in one.statements}
         told += [topic in topics for topic, state in plan.states(case).items() if state != "absent"]
     assert 0.97 < np.mean(told) < 1
 
@@ -24,7 +24,7 @@ def test_nearly_all_facts_are_told() -> None:
 def test_an_absent_fact_is_never_told_as_present() -> None:
     for case, one in zip(CASES, PLANS, strict=True):
         states = plan.states(case)
-        assert all(statement.state == states[statement.topic] for statement in one.told)
+        assert all(statement.state == states[statement.topic] for statement in one.statements)
         assert all(states[statement.topic] == "absent" for statement in one.extras["denied"])
 
 
@@ -35,7 +35,7 @@ def test_each_state_has_words() -> None:
 
 def test_authorities_tell_what_they_know() -> None:
     def of_law_enforcement(topic: str) -> float:
-        told = [one for p in PLANS if len(p.reports) == 2 for one in p.told if one.topic == topic]
+        told = [one for p in PLANS if len(p.reports) == 2 for one in p.statements if one.topic == topic]
         return float(np.mean([one.report == "le" for one in told]))
 
     assert of_law_enforcement("legal") > 0.7 > 0.45 > of_law_enforcement("depression")
@@ -45,7 +45,7 @@ def test_authorities_tell_what_they_know() -> None:
 def test_a_quarrel_at_home_without_family_trouble_says_so() -> None:
     quiet = [p for c, p in zip(CASES, PLANS, strict=True) if c.quarrel == "family" and not c.coded[facts.FAMILY]]
     assert quiet
-    denied = [any((one.topic, one.state) == ("family", "absent") for one in one_plan.told) for one_plan in quiet]
+    denied = [any((one.topic, one.state) == ("family", "absent") for one in one_plan.statements) for one_plan in quiet]
     assert np.mean(denied) > 0.9
 
 

@@ -20,13 +20,12 @@ from abstractor.base import files
 from abstractor.base.errors import UserError
 from abstractor.base.members import Folds, Members
 from abstractor.base.params import Params, Seed
-from abstractor.data import predictions
+from abstractor.data import install, predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.codebook import Codebook
-from abstractor.data.raw import install
 from abstractor.data.raw.cases import read_features, read_labels
 from abstractor.machine.compute import Inference
-from abstractor.scoring import gathering
+from abstractor.predicting import gathering
 from abstractor.scoring.ensemble import blend, submission
 from abstractor.scoring.scores import thresholds
 
@@ -216,7 +215,7 @@ def test_predictions_are_probabilities(tmp_path: Path, book: Codebook, survives:
     def read(content: bytes) -> None:
         path = put(tmp_path / "p.parquet", content)
         table = predictions.read(path, book)
-        assert list(predictions.read_uids(path)) == list(table.index)
+        assert list(predictions.read_uids(path, book)) == list(table.index)
         parts = list(predictions.read_parts(path, book, 2))
         assert sum(map(len, parts)) == len(table)
         values = table.to_numpy()

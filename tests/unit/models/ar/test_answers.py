@@ -10,20 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from abstractor.base.messages.language_models import ModelError
 from abstractor.data.cases.codebook import Codebook
 from abstractor.models.ar import answers as ar_model
-from abstractor.models.ar.answers import (
-    NEVER,
-    ModelError,
-    answer_logits,
-    check_prompts,
-    pick,
-    probabilities,
-    question_logits,
-)
+from abstractor.models.ar.answers import NEVER, answer_logits, check_prompts, pick, probabilities, question_logits
 from abstractor.models.ar.grouped_attention import GROUPED, Grouping
 from abstractor.models.ar.loading import add_lora
 from abstractor.models.ar.packing import Batch, pack, packed_mask, separate
+from abstractor.models.shared.lora import Lora
 from abstractor.training.ar.losses import cross_entropy
 
 PREFIXES = [list(range(20, 50)), list(range(100, 117)), list(range(300, 305))]
@@ -60,7 +54,7 @@ def test_lora_gradients_equal_those_of_single_prompts(
     make_model: Any, kind: str, attention: str, checkpointing: bool
 ) -> None:
     targets = ["q_proj", "k_proj", "v_proj", "down_proj", "lm_head"]
-    model = add_lora(make_model(kind, attention), 4, 8, 0.0, targets, seed=1).train()
+    model = add_lora(make_model(kind, attention), Lora(rank=4, alpha=8, dropout=0.0, targets=targets), seed=1).train()
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     adapter = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
@@ -143,7 +137,7 @@ def test_the_head_runs_at_answer_positions_only(make_model: Any) -> None:
 
 
 def test_a_lora_on_the_head_counts(make_model: Any) -> None:
-    model = add_lora(make_model("llama"), 4, 8, 0.0, ["lm_head"], seed=1)
+    model = add_lora(make_model("llama"), Lora(rank=4, alpha=8, dropout=0.0, targets=["lm_head"]), seed=1)
     batch = pack(PREFIXES, SUFFIXES)
     before = question_logits(model, batch)
     torch.nn.init.normal_(model.base_model.model.lm_head.lora_B["default"].weight)

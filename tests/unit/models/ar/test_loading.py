@@ -11,12 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from abstractor.models.ar.answers import ModelError, question_logits
-from abstractor.models.ar.loading import add_lora, import_engine, load, load_base, load_tokenizer, save
+from abstractor.base.messages.language_models import ModelError
+from abstractor.models.ar.answers import question_logits
+from abstractor.models.ar.loading import add_lora, import_engine, load, load_base, load_tokenizer
 from abstractor.models.ar.packing import pack
+from abstractor.models.ar.reading import Reading, save
+from abstractor.models.shared.lora import Lora
 from abstractor.runs.integrity import SealError
 
 CPU = torch.device("cpu")
+LORA = Lora(rank=4, alpha=8, dropout=0.0, targets=["q_proj"])
+READING = Reading("small", "packed", "auto", "none", "none", 600, ["Note"])
 BATCH = ([list(range(20, 30)), [7, 8]], [[3, 4], [5]])
 
 
@@ -27,7 +32,11 @@ def backbone(make_model: Any, tmp_path: Path) -> Path:
 
 
 def adapted(backbone: Path, seed: int = 1) -> Any:
-    model = add_lora(load_base(backbone, torch.float32, CPU), 4, 8, 0.1, ["v_proj", "lm_head", "q_proj"], seed)
+    model = add_lora(
+        load_base(backbone, torch.float32, CPU),
+        Lora(rank=4, alpha=8, dropout=0.1, targets=["v_proj", "lm_head", "q_proj"]),
+        seed,
+    )
     generator = torch.Generator().manual_seed(seed)
     for weight in (weight for weight in model.parameters() if weight.requires_grad):
         weight.data = torch.randn(weight.shape, generator=generator) / 10
@@ -36,7 +45,7 @@ def adapted(backbone: Path, seed: int = 1) -> Any:
 
 def test_a_saved_adapter_gives_the_same_logits(backbone: Path, tmp_path: Path) -> None:
     model = adapted(backbone).eval()
-    save(model, tmp_path / "adapter", "small")
+    save(model, READING, tmp_path / "adapter")
     loaded = load(tmp_path / "adapter", load_base(backbone, torch.float32, CPU))
     with torch.inference_mode():
         assert torch.equal(question_logits(loaded, pack(*BATCH)), question_logits(model, pack(*BATCH)))
@@ -45,7 +54,7 @@ def test_a_saved_adapter_gives_the_same_logits(backbone: Path, tmp_path: Path) -
 
 def test_adapters_that_take_turns_on_a_backbone_give_the_same_logits(backbone: Path, tmp_path: Path) -> None:
     for seed, name in enumerate(("one", "two")):
-        save(adapted(backbone, seed), tmp_path / name, "small")
+        save(adapted(backbone, seed), READING, tmp_path / name)
     base = load_base(backbone, torch.float32, CPU)
     with torch.inference_mode():
         bare = question_logits(base, pack(*BATCH))
@@ -60,13 +69,13 @@ def test_adapters_that_take_turns_on_a_backbone_give_the_same_logits(backbone: P
 
 def test_an_adapters_folder_holds_the_adapter_alone_and_always_the_same_bytes(backbone: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        save(adapted(backbone), tmp_path / name / "m/0", "small")
+        save(adapted(backbone), READING, tmp_path / name / "m/0")
     one, two = (tmp_path / name / "m/0" for name in ("one", "two"))
     files = sorted(file.name for file in one.iterdir())
     config = json.loads((one / "adapter_config.json").read_text())
     weights = load_file(one / "adapter_model.safetensors")
 
-    assert files == ["adapter_config.json", "adapter_model.safetensors", "seal.json"]
+    assert files == ["adapter_config.json", "adapter_model.safetensors", "reading.json", "seal.json"]
     for name in files:
         assert (one / name).read_bytes() == (two / name).read_bytes()
         assert str(tmp_path).encode() not in (one / name).read_bytes()
@@ -77,7 +86,7 @@ def test_an_adapters_folder_holds_the_adapter_alone_and_always_the_same_bytes(ba
 
 def test_the_seed_decides_the_fresh_adapter(backbone: Path) -> None:
     def weights(seed: int) -> torch.Tensor:
-        model = add_lora(load_base(backbone, torch.float32, CPU), 4, 8, 0.0, ["q_proj"], seed)
+        model = add_lora(load_base(backbone, torch.float32, CPU), LORA, seed)
         return torch.cat([weight.flatten() for weight in model.parameters() if weight.requires_grad])
 
     assert torch.equal(weights(1), weights(1))
@@ -85,7 +94,7 @@ def test_the_seed_decides_the_fresh_adapter(backbone: Path) -> None:
 
 
 def test_only_the_adapter_learns_and_in_float32(backbone: Path) -> None:
-    model = add_lora(load_base(backbone, torch.bfloat16, CPU), 4, 8, 0.0, ["q_proj"], seed=1)
+    model = add_lora(load_base(backbone, torch.bfloat16, CPU), LORA, seed=1)
     learning = {name: weight.dtype for name, weight in model.named_parameters() if weight.requires_grad}
 
     assert set(learning.values()) == {torch.float32}
@@ -94,7 +103,11 @@ def test_only_the_adapter_learns_and_in_float32(backbone: Path) -> None:
 
 def test_an_unknown_target_is_named_beside_the_known_ones(backbone: Path) -> None:
     with pytest.raises(ModelError, match=r"no layer 'qq_proj'; it has .*q_proj"):
-        add_lora(load_base(backbone, torch.float32, CPU), 4, 8, 0.0, ["q_proj", "qq_proj"], seed=1)
+        add_lora(
+            load_base(backbone, torch.float32, CPU),
+            LORA.model_copy(update={"targets": ["q_proj", "qq_proj"]}),
+            seed=1,
+        )
 
 
 def test_a_missing_backbone_and_a_missing_adapter_say_what_to_run(backbone: Path, tmp_path: Path) -> None:
@@ -105,7 +118,7 @@ def test_a_missing_backbone_and_a_missing_adapter_say_what_to_run(backbone: Path
 
 
 def test_a_changed_adapter_is_refused(backbone: Path, tmp_path: Path) -> None:
-    save(adapted(backbone), tmp_path / "adapter", "small")
+    save(adapted(backbone), READING, tmp_path / "adapter")
     config = tmp_path / "adapter/adapter_config.json"
     config.write_text(config.read_text().replace('"lora_alpha": 8', '"lora_alpha": 9'))
     with pytest.raises(SealError, match=r"adapter_config\.json changed"):
@@ -113,7 +126,7 @@ def test_a_changed_adapter_is_refused(backbone: Path, tmp_path: Path) -> None:
 
 
 def test_an_adapter_of_another_backbone_is_refused(backbone: Path, make_model: Any, tmp_path: Path) -> None:
-    save(adapted(backbone), tmp_path / "adapter", "small")
+    save(adapted(backbone), READING, tmp_path / "adapter")
     config = json.loads((backbone / "config.json").read_text())
     wider = type(make_model("llama"))(type(make_model("llama").config)(**{**config, "hidden_size": 64, "head_dim": 16}))
     with pytest.raises(ModelError, match="does not fit its backbone"):
@@ -121,7 +134,7 @@ def test_an_adapter_of_another_backbone_is_refused(backbone: Path, make_model: A
 
 
 def test_a_lack_of_memory_is_not_taken_for_a_wrong_adapter(backbone: Path, tmp_path: Path) -> None:
-    save(adapted(backbone), tmp_path / "adapter", "small")
+    save(adapted(backbone), READING, tmp_path / "adapter")
     base = load_base(backbone, torch.float32, CPU)
     with pytest.MonkeyPatch.context() as patched, pytest.raises(torch.OutOfMemoryError):
         patched.setattr(peft.PeftModel, "from_pretrained", Mock(side_effect=torch.OutOfMemoryError))
@@ -137,7 +150,7 @@ def test_a_tokenizer_travels_with_its_template(tokenizer: Any, tmp_path: Path) -
 @pytest.mark.parametrize("package", ["unsloth", "bitsandbytes"])
 def test_a_missing_extra_says_how_to_get_it(package: str, backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModelError, match=rf"needs the package {package}: pip install"):
+    with pytest.raises(ModelError, match=rf"needs the package {package}: `make setup"):
         import_engine("unsloth") if package == "unsloth" else load_base(backbone, torch.float32, CPU, quantize="nf4")
 
 

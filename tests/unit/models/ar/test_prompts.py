@@ -8,8 +8,9 @@ import pytest
 from hypothesis import strategies as st
 from support import strategies
 
+from abstractor.base.messages.prompts import PromptError
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.ar.prompts import HOW, PromptError, Prompts
+from abstractor.models.ar.prompts import HOW, Prompts
 
 REPORTS = ["Found at home. In treatment.", "History of depression. No note was located."]
 

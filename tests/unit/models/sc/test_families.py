@@ -11,10 +11,13 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, TrainerControl, T
 from abstractor.base.errors import RunError
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, autocast
-from abstractor.models.sc.classifier import Classifier, Reading, build, load, load_tokenizer, read, save
+from abstractor.models.sc.backbone import load_tokenizer
+from abstractor.models.sc.classifier import Classifier
 from abstractor.models.sc.columns import Layout, probabilities
-from abstractor.models.sc.rows import RowBuilder, micro_batch, tokenise
-from abstractor.predicting.sc import driver
+from abstractor.models.sc.forms import FORMS, load
+from abstractor.models.sc.reading import Reading, read, save
+from abstractor.models.sc.rows import micro_batch, tokenise
+from abstractor.predicting.sc import predictor
 from abstractor.training.lessons.examples import Examples
 from abstractor.training.lessons.targets import of_labels
 from abstractor.training.loop.callbacks import LateDropout
@@ -110,9 +113,9 @@ def test_two_steps_change_the_model_and_prediction_finds_it_changed(
     save(outcome.model, Reading.of(params, "concatenated", codebook), folder)
     assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors"}
 
-    found = pd.concat(driver(codebook, folder, compute, 100).predict([cases], len(cases), "m/0"))
+    found = pd.concat(predictor(codebook, folder, compute, 100).predict([cases], len(cases), "m/0"))
     trained = {name: weight.detach() for name, weight in outcome.model.named_parameters() if weight.requires_grad}
-    fresh = build(params, 5)
+    fresh = FORMS["concatenated"].build(params, codebook)
     assert any("lora_B" in name and bool((weight != 0).any()) for name, weight in trained.items()) == adapted
     moved = [name for name, weight in fresh.named_parameters() if name in trained and not weight.equal(trained[name])]
     assert len({name.split(".layer")[1].split(".")[1] for name in moved if ".layer" in name}) == 2
@@ -121,9 +124,9 @@ def test_two_steps_change_the_model_and_prediction_finds_it_changed(
 
 
 def again(model: Any, kind: str, codebook: Codebook, cases: pd.DataFrame, compute: Compute) -> torch.Tensor:
-    """Probabilities by the model in memory, each case alone; reads cases as `driver` does."""
+    """Probabilities by the model in memory, each case alone; reads cases as `predictor` does."""
     tokenizer = load_tokenizer(kind)
-    builder = RowBuilder(tokenizer, codebook, "concatenated", 32)
+    builder = FORMS["concatenated"].rows(tokenizer, codebook, 32)
     batches = [
         micro_batch([builder.rows(item["narratives"])], [item["targets"]], 0)
         for item in tokenise(tokenizer, codebook, cases, None)
@@ -136,10 +139,10 @@ def again(model: Any, kind: str, codebook: Codebook, cases: pd.DataFrame, comput
 @pytest.mark.parametrize("pooling", ["mean", "first", "last"])
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_other_rows_and_padding_change_nothing(
-    project: Path, settings: dict[str, Any], kind: str, pooling: str
+    project: Path, settings: dict[str, Any], kind: str, pooling: str, codebook: Codebook
 ) -> None:
     write(kind)
-    model = build(of(settings, kind, pooling=pooling, max_tokens=SHORT), 5).eval()
+    model = FORMS["concatenated"].build(of(settings, kind, pooling=pooling, max_tokens=SHORT), codebook).eval()
     with torch.inference_mode():
         together, alone = model(**rows(5, SHORT, 3)), [model(**rows(length))[0] for length in (5, SHORT, 3)]
     torch.testing.assert_close(together, torch.stack(alone), atol=1e-5, rtol=0)
@@ -148,7 +151,7 @@ def test_other_rows_and_padding_change_nothing(
 @pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_recomputed_activations_give_the_same_gradients(
-    project: Path, settings: dict[str, Any], kind: str, adapted: bool
+    project: Path, settings: dict[str, Any], kind: str, adapted: bool, codebook: Codebook
 ) -> None:
     dropouts = ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout")
     known = AutoConfig.for_model(kind).to_dict()
@@ -158,7 +161,7 @@ def test_recomputed_activations_give_the_same_gradients(
     for checkpointing in (False, True):
         torch.manual_seed(1)
         params = of(settings, kind, gradient_checkpointing=checkpointing, lora=adapter, head_dropout=0.0)
-        model = build(params, 5).train()
+        model = FORMS["concatenated"].build(params, codebook).train()
         model(**rows(9, 12)).square().sum().backward()
         found.append({name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None})
     assert found[0].keys() == found[1].keys()
@@ -178,11 +181,11 @@ def rate_of(name: str) -> float:
 @pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_each_layer_learns_slower_than_the_one_above(
-    project: Path, settings: dict[str, Any], kind: str, adapted: bool
+    project: Path, settings: dict[str, Any], kind: str, adapted: bool, codebook: Codebook
 ) -> None:
     write(kind)
     params = of(settings, kind, layer_decay=0.5, lora=lora(kind) if adapted else None)
-    model = build(params, 5)
+    model = FORMS["concatenated"].build(params, codebook)
     found = {id(weight): group["lr"] for group in optimiser_groups(model, params) for weight in group["params"]}
     trained = {name: found.get(id(weight)) for name, weight in model.named_parameters() if weight.requires_grad}
     assert len(found) == len(trained)
@@ -192,12 +195,14 @@ def test_each_layer_learns_slower_than_the_one_above(
 
 @pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_the_lowest_layers_are_frozen(project: Path, settings: dict[str, Any], kind: str, adapted: bool) -> None:
+def test_the_lowest_layers_are_frozen(
+    project: Path, settings: dict[str, Any], kind: str, adapted: bool, codebook: Codebook
+) -> None:
     write(kind)
     adapter = lora(kind) if adapted else None
 
     def trained(frozen: int | None) -> set[str]:
-        model = learner(of(settings, kind, frozen_layers=frozen, lora=adapter), 5, torch.float32)
+        model = learner(of(settings, kind, frozen_layers=frozen, lora=adapter), "concatenated", codebook, torch.float32)
         return {name for name, weight in model.named_parameters() if weight.requires_grad}
 
     every = trained(None)
@@ -207,16 +212,18 @@ def test_the_lowest_layers_are_frozen(project: Path, settings: dict[str, Any], k
         trained(3)
 
 
-def test_a_backbone_of_one_shared_layer_trains_but_has_no_depth(project: Path, settings: dict[str, Any]) -> None:
+def test_a_backbone_of_one_shared_layer_trains_but_has_no_depth(
+    project: Path, settings: dict[str, Any], codebook: Codebook
+) -> None:
     folder = Path("models/backbones/albert")
     AutoModel.from_config(AutoConfig.for_model("albert", **SHAPE, embedding_size=8)).save_pretrained(folder)
     params = of(settings, "albert")
-    model = learner(params, 5, torch.float32)
+    model = learner(params, "concatenated", codebook, torch.float32)
     assert optimiser_groups(model, params)
     with pytest.raises(RunError, match="albert has no list of its 2 layers"):
         optimiser_groups(model, of(settings, "albert", layer_decay=0.9))
     with pytest.raises(RunError, match="frozen_layers: null"):
-        learner(of(settings, "albert", frozen_layers=0), 5, torch.float32)
+        learner(of(settings, "albert", frozen_layers=0), "concatenated", codebook, torch.float32)
 
 
 DROPOUTS = {
@@ -229,12 +236,18 @@ DECODERS = [("llama", "states"), ("qwen2", "states")]
 
 
 @pytest.mark.parametrize(("kind", "where"), [place for place in PLACES if place not in DECODERS])
-def test_late_dropout_reaches_every_dropout(project: Path, settings: dict[str, Any], kind: str, where: str) -> None:
+def test_late_dropout_reaches_every_dropout(
+    project: Path, settings: dict[str, Any], kind: str, where: str, codebook: Codebook
+) -> None:
     known = AutoConfig.for_model(kind).to_dict()
     write(kind, **{name: 0.5 * (part == where) for part in DROPOUTS for name in DROPOUTS[part] if name in known})
     adapter = lora(kind) | {"dropout": 0.5} if where == "adapter" else None
     head = 0.5 * (where == "head")
-    model = build(of(settings, kind, lora=adapter, head_dropout=head, max_tokens=SHORT), 5).train()
+    model = (
+        FORMS["concatenated"]
+        .build(of(settings, kind, lora=adapter, head_dropout=head, max_tokens=SHORT), codebook)
+        .train()
+    )
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight)  # from zero, an adapter would say nothing
@@ -251,9 +264,11 @@ def test_late_dropout_reaches_every_dropout(project: Path, settings: dict[str, A
     assert not same()
 
 
-def test_longformers_first_token_sees_the_whole_row(project: Path, settings: dict[str, Any]) -> None:
+def test_longformers_first_token_sees_the_whole_row(
+    project: Path, settings: dict[str, Any], codebook: Codebook
+) -> None:
     write("longformer", num_hidden_layers=1)
-    model = build(of(settings, "longformer", pooling="first"), 5).eval()
+    model = FORMS["concatenated"].build(of(settings, "longformer", pooling="first"), codebook).eval()
     batch = rows(30)
     other = {**batch, "input_ids": batch["input_ids"].clone()}
     other["input_ids"][0, -2] = 12
@@ -267,10 +282,10 @@ def test_longformers_first_token_sees_the_whole_row(project: Path, settings: dic
         torch.testing.assert_close(model(**batch), model.head(states.last_hidden_state[:, 0]))
 
 
-def test_big_bird_stays_sparse_after_short_rows(project: Path, settings: dict[str, Any]) -> None:
+def test_big_bird_stays_sparse_after_short_rows(project: Path, settings: dict[str, Any], codebook: Codebook) -> None:
     write("big_bird")
-    model = build(of(settings, "big_bird", max_tokens=SHORT + 1), 5).eval()
-    full = build(of(settings, "big_bird", max_tokens=SHORT), 5).eval()
+    model = FORMS["concatenated"].build(of(settings, "big_bird", max_tokens=SHORT + 1), codebook).eval()
+    full = FORMS["concatenated"].build(of(settings, "big_bird", max_tokens=SHORT), codebook).eval()
     full.head.load_state_dict(model.head.state_dict())
     with torch.inference_mode():
         first = model(**rows(40))
@@ -286,50 +301,56 @@ def test_a_trained_big_bird_is_read_as_it_was_trained(
     write("big_bird")
     for limit, expected in ((SHORT, "original_full"), (SHORT + 1, "block_sparse")):
         params = of(settings, "big_bird", max_tokens=limit)
-        save(build(params, 5), Reading.of(params, "concatenated", codebook), Path("models/m/0"))
+        save(
+            FORMS["concatenated"].build(params, codebook),
+            Reading.of(params, "concatenated", codebook),
+            Path("models/m/0"),
+        )
         model = load(Path("models/m/0"), read(Path("models/m/0"), codebook), codebook)
         assert model.backbone.attention_type == expected
 
 
-def test_positions_beyond_the_padding_are_counted(project: Path, settings: dict[str, Any]) -> None:
+def test_positions_beyond_the_padding_are_counted(project: Path, settings: dict[str, Any], codebook: Codebook) -> None:
     """RoBERTa's 64 positions begin at 1 here; a row of 63 is read, one of 64 would read beyond its table."""
     write("roberta")
     with pytest.raises(RunError, match="roberta reads 63 tokens at most, found 64"):
-        build(of(settings, "roberta", max_tokens=64), 5)
-    model: Classifier = build(of(settings, "roberta", max_tokens=63), 5)
+        FORMS["concatenated"].build(of(settings, "roberta", max_tokens=64), codebook)
+    model: Classifier = FORMS["concatenated"].build(of(settings, "roberta", max_tokens=63), codebook)
     ids = torch.full((1, 63), 5)
     one = torch.zeros(1, dtype=torch.long)
     assert model(input_ids=ids, attention_mask=torch.ones_like(ids), case=one, slot=one).shape == (1, 5)
 
 
-def test_relative_positions_have_no_limit(project: Path, settings: dict[str, Any]) -> None:
+def test_relative_positions_have_no_limit(project: Path, settings: dict[str, Any], codebook: Codebook) -> None:
     write("deberta-v2")
-    model = build(of(settings, "deberta-v2", max_tokens=512), 5)
+    model = FORMS["concatenated"].build(of(settings, "deberta-v2", max_tokens=512), codebook)
     ids = torch.full((1, 200), 5)
     one = torch.zeros(1, dtype=torch.long)
     assert model(input_ids=ids, attention_mask=torch.ones_like(ids), case=one, slot=one).isfinite().all()
     with pytest.raises(RunError, match="biased reads 64 tokens at most, found 65"):
-        write_biased(settings)
+        write_biased(settings, codebook)
 
 
-def write_biased(settings: dict[str, Any]) -> None:
+def write_biased(settings: dict[str, Any], codebook: Codebook) -> None:
     folder = Path("models/backbones/biased")
     shape = SHAPE | FAMILIES["deberta-v2"][0] | {"position_biased_input": True}
     AutoModel.from_config(AutoConfig.for_model("deberta-v2", **shape)).save_pretrained(folder)
-    build(of(settings, "biased", max_tokens=65), 5)
+    FORMS["concatenated"].build(of(settings, "biased", max_tokens=65), codebook)
 
 
-def test_a_decoder_keeps_no_cache(project: Path, settings: dict[str, Any]) -> None:
+def test_a_decoder_keeps_no_cache(project: Path, settings: dict[str, Any], codebook: Codebook) -> None:
     write("llama")
-    model = build(of(settings, "llama", lora=lora("llama")), 5)
+    model = FORMS["concatenated"].build(of(settings, "llama", lora=lora("llama")), codebook)
     assert model.backbone(input_ids=torch.tensor([[5, 6]])).past_key_values is None
 
 
-def test_a_type_that_no_rule_names_loads_as_transformers_loads_it(project: Path, settings: dict[str, Any]) -> None:
+def test_a_type_that_no_rule_names_loads_as_transformers_loads_it(
+    project: Path, settings: dict[str, Any], codebook: Codebook
+) -> None:
     """XLNet has no SDPA; to ask for it would refuse a model that AutoModel loads."""
     folder = Path("models/backbones/xlnet")
     shape = {"vocab_size": 32, "d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 32}
     AutoModel.from_config(AutoConfig.for_model("xlnet", **shape)).save_pretrained(folder)
-    model = build(of(settings, "xlnet"), 5).eval()
+    model = FORMS["concatenated"].build(of(settings, "xlnet"), codebook).eval()
     with torch.inference_mode():
         assert model(**rows(9, 4)).isfinite().all()

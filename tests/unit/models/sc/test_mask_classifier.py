@@ -11,12 +11,14 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokeni
 from abstractor.base.errors import RunError
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, autocast
-from abstractor.models.sc.classifier import Reading, build_masked, load, load_tokenizer, read, save
+from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.columns import Layout, probabilities
-from abstractor.models.sc.mask_classifier import MaskedClassifier, card
-from abstractor.models.sc.mask_prompt import in_words, row_builder, verbalizer
+from abstractor.models.sc.forms import FORMS, load
+from abstractor.models.sc.mask_classifier import MaskedClassifier
+from abstractor.models.sc.mask_prompt import in_words, verbalizer
+from abstractor.models.sc.reading import Reading, read, save
 from abstractor.models.sc.rows import micro_batch, tokenise
-from abstractor.predicting.sc import driver
+from abstractor.predicting.sc import predictor
 from abstractor.training.lessons.examples import Examples
 from abstractor.training.lessons.targets import of_labels
 from abstractor.training.sc.settings import ScModel
@@ -80,7 +82,7 @@ def write(kind: str, auto: Any = AutoModelForMaskedLM, **changes: Any) -> None:
 def fresh(settings: dict[str, Any], codebook: Codebook, kind: str = "tiny", **changes: Any) -> MaskedClassifier:
     torch.manual_seed(5)
     params = ScModel(**settings | {"backbone": kind} | changes)
-    return build_masked(params, verbalizer(load_tokenizer(kind), codebook))
+    return FORMS["masked"].build(params, codebook)
 
 
 def batch(*narratives: list[int]) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def trained(
 
 def predicted(codebook: Codebook, cases: pd.DataFrame, compute: Compute = CPU) -> torch.Tensor:
     """Probabilities by what models/m/0 holds; each case alone, since padding changes a BigBird's sparse rows."""
-    tables = driver(codebook, Path("models/m/0"), compute, 1).predict([cases], len(cases), "m/0")
+    tables = predictor(codebook, Path("models/m/0"), compute, 1).predict([cases], len(cases), "m/0")
     return torch.tensor(pd.concat(tables).to_numpy())
 
 
@@ -118,7 +120,7 @@ def remembered(
 ) -> torch.Tensor:
     """Probabilities by the model in memory, each case alone."""
     tokenizer = load_tokenizer(kind)
-    builder, found = row_builder(tokenizer, codebook, "masked", 48), []
+    builder, found = FORMS["masked"].rows(tokenizer, codebook, 48), []
     for item in tokenise(tokenizer, codebook, cases, None):
         rows = micro_batch([builder.rows(item["narratives"])], [[0]], 0)
         with torch.inference_mode(), autocast(compute):
@@ -144,14 +146,14 @@ def test_a_name_is_read_as_words(name: str, words: str) -> None:
 
 
 def test_a_row_is_the_narratives_and_every_variable_with_a_mask(project: Path, codebook: Codebook) -> None:
-    builder = row_builder(load_tokenizer("tiny"), codebook, "masked", 48)
+    builder = FORMS["masked"].rows(load_tokenizer("tiny"), codebook, 48)
     narratives = [CLS, *OFFICER, NOTE, SAD, SEP, *CORONER, HOUSE, SEP]
     assert builder.rows([[NOTE, SAD], [HOUSE]]) == [[*narratives, *PROMPT]]
     assert builder.rows([[NOTE], [HOUSE]], swapped=True) == [[CLS, *CORONER, HOUSE, SEP, *OFFICER, NOTE, SEP, *PROMPT]]
 
 
 def test_only_narratives_are_cut_and_the_row_is_full(project: Path, codebook: Codebook) -> None:
-    builder = row_builder(load_tokenizer("tiny"), codebook, "masked", 39)
+    builder = FORMS["masked"].rows(load_tokenizer("tiny"), codebook, 39)
     (row,) = builder.rows([[NOTE] * 30 + [SAD] * 30, [HOUSE, PARK]])
     assert row == [CLS, *OFFICER, *[NOTE] * 7, *[SAD] * 7, SEP, *CORONER, HOUSE, PARK, SEP, *PROMPT]
     assert len(row) == 39
@@ -159,9 +161,9 @@ def test_only_narratives_are_cut_and_the_row_is_full(project: Path, codebook: Co
 
 def test_variables_that_leave_no_room_are_refused(project: Path, codebook: Codebook) -> None:
     tokenizer = load_tokenizer("tiny")
-    assert row_builder(tokenizer, codebook, "masked", 39).closing == PROMPT
+    assert FORMS["masked"].rows(tokenizer, codebook, 39).closing == PROMPT
     with pytest.raises(RunError, match=r"the variables take 16 tokens of a row; expected 39 or more.*found 38"):
-        row_builder(tokenizer, codebook, "masked", 38)
+        FORMS["masked"].rows(tokenizer, codebook, 38)
 
 
 @pytest.mark.parametrize("unigram", [False, True])
@@ -185,7 +187,7 @@ def test_a_mask_written_in_a_report_is_no_mask(project: Path, codebook: Codebook
     (narratives,) = tokenise(tokenizer, codebook, cases, None)["narratives"]
     assert tokenizer.mask_token_id not in narratives[0] and tokenizer.sep_token_id not in narratives[0]
     assert unigram or len(narratives[0]) == 8  # the words, and each mark in three pieces
-    (row,) = row_builder(tokenizer, codebook, "masked", 150).rows(narratives)
+    (row,) = FORMS["masked"].rows(tokenizer, codebook, 150).rows(narratives)
     assert row.count(tokenizer.mask_token_id) == 3
 
 
@@ -211,13 +213,12 @@ def test_words_without_a_token_of_their_own_are_refused(project: Path, codebook:
 
 
 def test_a_backbone_without_masks_is_refused(project: Path, codebook: Codebook, settings: dict[str, Any]) -> None:
-    words = verbalizer(load_tokenizer("tiny"), codebook)
     with pytest.raises(RunError, match="llama has no masked-LM head"):
-        build_masked(ScModel(**settings | {"backbone": "decoder"}), words)
+        FORMS["masked"].build(ScModel(**settings | {"backbone": "decoder"}), codebook)
     tokenizer = load_tokenizer("tiny")
     tokenizer.mask_token = None
     with pytest.raises(RunError, match="no mask token"):
-        row_builder(tokenizer, codebook, "masked", 48)
+        FORMS["masked"].rows(tokenizer, codebook, 48)
 
 
 @pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
@@ -269,7 +270,7 @@ def test_a_bare_backbone_gets_a_new_head_that_decodes_by_its_embeddings(
     project: Path, settings: dict[str, Any], codebook: Codebook
 ) -> None:
     model = fresh(settings, codebook)
-    assert card(model) == {"head": "new"}
+    assert model.origin == "new"
     decoder = model.backbone.get_output_embeddings().weight
     assert decoder is model.backbone.get_input_embeddings().weight
     names = {name.removeprefix("cls.predictions.") for name, _ in model.parts()[1]}
@@ -278,7 +279,7 @@ def test_a_bare_backbone_gets_a_new_head_that_decodes_by_its_embeddings(
     again = dict(fresh(settings, codebook).parts()[1])["cls.predictions.transform.dense.weight"]
     assert torch.equal(dense, again)
     torch.manual_seed(6)
-    other = build_masked(ScModel(**settings), verbalizer(load_tokenizer("tiny"), codebook))
+    other = FORMS["masked"].build(ScModel(**settings), codebook)
     assert not torch.equal(dense, dict(other.parts()[1])["cls.predictions.transform.dense.weight"])
 
 
@@ -353,7 +354,7 @@ def test_two_steps_change_predictions_and_a_saved_model_predicts_the_same(
         write(kind)
     changes = {"backbone": kind, "lora": adapter(kind) if adapted else None, "learning_rate": 1e-2}
     model = trained(settings | changes, codebook, cases, labels, compute)
-    assert card(model) == {"head": head}
+    assert model.origin == head
     assert {path.suffix for path in Path("models/m/0").iterdir()} == {".json", ".safetensors"}
     assert Path("models/m/0/head.safetensors").exists() == (adapted and head == "new")
 

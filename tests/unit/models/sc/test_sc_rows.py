@@ -7,10 +7,11 @@ from support import strategies
 from transformers import XLMRobertaTokenizer
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.rows.batching import alignment
-from abstractor.models.sc.classifier import load_tokenizer
-from abstractor.models.sc.mask_prompt import row_builder
-from abstractor.models.sc.rows import FORMS, Augmentation, RowBuilder, collator, micro_batch, plain_tokens, tokenise
+from abstractor.models.sc.backbone import load_tokenizer
+from abstractor.models.sc.forms import FORMS
+from abstractor.models.sc.plain_tokens import plain_tokens
+from abstractor.models.sc.rows import Augmentation, collator, micro_batch, tokenise
+from abstractor.models.shared.batching import alignment
 from abstractor.training.lessons.targets import of_labels
 
 CLS, SEP, WORD = 2, 3, 8
@@ -23,23 +24,23 @@ def tokenizer(project: object) -> object:
 
 
 def test_concatenated_rows_hold_both_narratives_with_their_headings(tokenizer: object, codebook: Codebook) -> None:
-    builder = RowBuilder(tokenizer, codebook, "concatenated", 32)
+    builder = FORMS["concatenated"].rows(tokenizer, codebook, 32)
     assert builder.rows([[8, 9], [11]]) == [[CLS, *OFFICER, 8, 9, SEP, *CORONER, 11, SEP]]
 
 
 def test_swapped_rows_start_with_the_last_narrative(tokenizer: object, codebook: Codebook) -> None:
-    builder = RowBuilder(tokenizer, codebook, "concatenated", 32)
+    builder = FORMS["concatenated"].rows(tokenizer, codebook, 32)
     assert builder.rows([[8, 9], [11]], swapped=True) == [[CLS, *CORONER, 11, SEP, *OFFICER, 8, 9, SEP]]
 
 
 def test_apart_makes_one_row_for_each_narrative_that_is_not_empty(tokenizer: object, codebook: Codebook) -> None:
-    builder = RowBuilder(tokenizer, codebook, "apart", 32)
+    builder = FORMS["apart"].rows(tokenizer, codebook, 32)
     assert builder.rows([[8], [11]]) == [[CLS, *OFFICER, 8, SEP], [CLS, *CORONER, 11, SEP]]
     assert builder.rows([[], [11]]) == [[CLS, *CORONER, 11, SEP]]
 
 
 def test_long_rows_lose_the_middle_of_the_longer_narrative(tokenizer: object, codebook: Codebook) -> None:
-    builder = RowBuilder(tokenizer, codebook, "concatenated", 15)
+    builder = FORMS["concatenated"].rows(tokenizer, codebook, 15)
     (row,) = builder.rows([[10, 11, 12, 13, 14, 15, 16, 17], [20, 21]])
     assert len(row) == 15
     assert row == [CLS, *OFFICER, 10, 11, 12, 15, 16, 17, SEP, *CORONER, 20, 21, SEP]
@@ -62,7 +63,7 @@ def test_no_narrative_changes_the_structure_of_its_rows(project: object, codeboo
     def check(reports: tuple[str, str]) -> None:
         for tokenizer in (word_level, unigram):
             special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
-            builder = row_builder(tokenizer, codebook, form, 200)
+            builder = FORMS[form].rows(tokenizer, codebook, 200)
             narratives = [plain_tokens(tokenizer, [report])[0] for report in reports]
             found = [[token for token in row if token in special] for row in builder.rows(narratives)]
             usual = builder.rows([[WORD] if tokens else [] for tokens in narratives])
@@ -81,7 +82,7 @@ def unigram_tokenizer() -> XLMRobertaTokenizer:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_case_without_any_token_has_a_row_all_the_same(project: object, codebook: Codebook, form: str) -> None:
-    builder = row_builder(load_tokenizer("tiny"), codebook, form, 60)
+    builder = FORMS[form].rows(load_tokenizer("tiny"), codebook, 60)
     assert len(builder.rows([[], []])) == 1
 
 
@@ -92,7 +93,7 @@ def test_narratives_of_any_length_fit(project: object, codebook: Codebook, form:
     long = pd.DataFrame({"Officer": ["note " * words], "Coroner": ["sad " * words]}, index=pd.Index(["a"], name="uid"))
     (narratives,) = tokenise(tokenizer, codebook, long)["narratives"]
     assert [*map(len, narratives)] == [words, words]
-    rows = row_builder(tokenizer, codebook, form, 60).rows(narratives)
+    rows = FORMS[form].rows(tokenizer, codebook, 60).rows(narratives)
     assert all(len(row) <= 60 for row in rows) and (words == 1 or max(map(len, rows)) > 57)
 
 
@@ -120,7 +121,7 @@ def test_micro_batches_pad_and_remember_whose_row_is_whose() -> None:
 
 
 def test_collator_keeps_to_its_budget_and_loses_no_case(tokenizer: object, codebook: Codebook) -> None:
-    builder = RowBuilder(tokenizer, codebook, "apart", 32)
+    builder = FORMS["apart"].rows(tokenizer, codebook, 32)
     items = [{"narratives": [[8] * n, [9]], "rewritten": [], "targets": [n]} for n in (1, 20, 2, 19, 3)]
     batches = collator(builder, 120, 1)(items)
     assert sorted(int(target) for batch in batches for target in batch["targets"]) == [1, 2, 3, 19, 20]
@@ -145,7 +146,7 @@ def test_a_case_is_read_in_its_paraphrase_where_it_has_one(
     soft, other = of_labels(codebook, labels), cases.iloc[[1]].assign(Officer="sad sad", Coroner="")
     items = list(tokenise(tokenizer, codebook, cases.iloc[:2], soft, other))
     assert [item["rewritten"] for item in items] == [[], [[10, 10], []]]
-    builder = RowBuilder(tokenizer, codebook, "concatenated", 32)
+    builder = FORMS["concatenated"].rows(tokenizer, codebook, 32)
     for share, read in ((0.0, items[1]["narratives"]), (1.0, [[10, 10], []])):
         (batch,) = collator(builder, 500, 1, Augmentation(rewrite=share))(items)
         (row,) = builder.rows(read)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from abstractor.base.messages.scores import BlendError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.scoring.ensemble import blend
 from abstractor.scoring.scores import thresholds
@@ -91,10 +92,10 @@ def test_an_ensemble_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
 def test_an_ensemble_of_something_else_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     content = {"weights": FITTED.weights, "thresholds": {blend.ENSEMBLE: FITTED.thresholds}} | change
     (tmp_path / "blend.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(blend.BlendError, match=message):
+    with pytest.raises(BlendError, match=message):
         blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"])
 
 
 def test_a_missing_ensemble_says_what_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(blend.BlendError, match=r"blend.json is missing; run `dvc repro ensemble`"):
+    with pytest.raises(BlendError, match=r"blend.json is missing; run `dvc repro ensemble`"):
         blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"])

@@ -37,10 +37,10 @@ def guesses(labels: pd.DataFrame, skill: float, seed: int) -> pd.DataFrame:
 
 def test_every_system_is_decided_on_the_same_parts(labels: pd.DataFrame) -> None:
     tables = {"a": guesses(labels, 0.5, 2), "b": guesses(labels, 0.5, 3)}
-    bar = guesses(labels, 0.2, 4)
-    scored = report.crossfitted(CODEBOOK, tables, bar, labels, prior=5.0, seed=7)
+    baseline = guesses(labels, 0.2, 4)
+    scored = report.crossfitted(CODEBOOK, tables, baseline, labels, prior=5.0, seed=7)
     assert list(scored.decisions) == ["baseline", "a", "b", "ensemble"]
-    for name, table in ({"baseline": bar} | tables).items():
+    for name, table in ({"baseline": baseline} | tables).items():
         alone = crossfit.report(CODEBOOK, table, labels, seed=7)["f1"]
         assert metrics.rounded(metrics.scores(CODEBOOK, labels, scored.decisions[name])) == alone
     assert list(scored.blended.columns) == list(CODEBOOK.columns)
@@ -49,8 +49,8 @@ def test_every_system_is_decided_on_the_same_parts(labels: pd.DataFrame) -> None
 
 
 def test_an_ensemble_of_one_model_is_that_model(labels: pd.DataFrame) -> None:
-    only, bar = guesses(labels, 0.5, 2), guesses(labels, 0.2, 4)
-    scored = report.crossfitted(CODEBOOK, {"a": only}, bar, labels, prior=5.0, seed=7)
+    only, baseline = guesses(labels, 0.5, 2), guesses(labels, 0.2, 4)
+    scored = report.crossfitted(CODEBOOK, {"a": only}, baseline, labels, prior=5.0, seed=7)
     pd.testing.assert_frame_equal(scored.decisions["a"], scored.decisions["ensemble"])
     pd.testing.assert_frame_equal(scored.blended, only)
 
@@ -89,7 +89,7 @@ def test_reliability_counts_every_coded_column_once(labels: pd.DataFrame) -> Non
 def test_plots_leave_out_what_rests_on_few_cases(labels: pd.DataFrame) -> None:
     labels["Note"] = (np.arange(150) < 5).astype(np.int16)
     rows = report.f1_plot(CODEBOOK, labels, {"ensemble": labels}, smallest=10)
-    assert rows.empty, "Place goes too, or the mean would tell the F1 of Note"
+    assert rows.empty, "Place goes too, or the mean would reveal the F1 of Note"
 
     given = pd.DataFrame(0.05, index=labels.index, columns=list(CODEBOOK.columns), dtype=np.float32)
     given.iloc[:30] = 0.95

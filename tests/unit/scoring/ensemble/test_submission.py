@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from abstractor.base.errors import UserError
+from abstractor.base.messages.scores import SubmissionError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.scoring.ensemble import submission
 
@@ -49,7 +50,7 @@ def test_a_format_that_lacks_a_case_or_a_variable_is_refused(
 def test_a_submission_with_another_cell_is_refused_unquoted(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "s.csv"
     path.write_text(f"uid,Note,Place\na,{cell},1\n", encoding="utf-8")
-    with pytest.raises(submission.SubmissionError, match="Note: expected codes of the codebook, found other") as caught:
+    with pytest.raises(SubmissionError, match="Note: expected codes of the codebook, found other") as caught:
         submission.read(path, CODEBOOK)
     assert "left a note" not in str(caught.value)
 
@@ -57,9 +58,9 @@ def test_a_submission_with_another_cell_is_refused_unquoted(tmp_path: Path, cell
 def test_a_uid_that_stands_twice_is_refused(decisions: pd.DataFrame, tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     path.write_text("uid,Note,Place\na,1,1\nb,1,1\nc,1,1\na,1,1\n", encoding="utf-8")
-    with pytest.raises(submission.SubmissionError, match="1 uids stand twice"):
+    with pytest.raises(SubmissionError, match="1 uids stand twice"):
         submission.read(path, CODEBOOK)
-    with pytest.raises(submission.SubmissionError, match="1 uids stand twice"):
+    with pytest.raises(SubmissionError, match="1 uids stand twice"):
         submission.arranged(decisions, CODEBOOK, path)
 
 
@@ -73,7 +74,7 @@ def test_systems_come_back_as_written(decisions: pd.DataFrame, tmp_path: Path) -
 
 
 def test_missing_decisions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(submission.SubmissionError, match="dvc repro ensemble"):
+    with pytest.raises(SubmissionError, match="dvc repro ensemble"):
         submission.read_systems(tmp_path / "decisions.parquet", CODEBOOK)
 
 
@@ -91,5 +92,5 @@ def test_missing_decisions_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_decisions_is_refused(tmp_path: Path, table: dict[str, list[object]] | None) -> None:
     path = tmp_path / "decisions.parquet"
     path.write_bytes(b"PAR1 no more PAR1") if table is None else pd.DataFrame(table).to_parquet(path)
-    with pytest.raises(submission.SubmissionError, match=r"holds no decisions|empty cells"):
+    with pytest.raises(SubmissionError, match=r"holds no decisions|empty cells"):
         submission.read_systems(path, CODEBOOK)

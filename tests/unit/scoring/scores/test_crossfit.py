@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from abstractor.base.messages.scores import TooFewCasesError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.scoring.scores import crossfit, metrics, thresholds
 
@@ -80,7 +81,7 @@ def test_report_is_rounded_and_covers_the_predicted_cases_only() -> None:
 
 def test_too_few_cases_are_refused() -> None:
     labels, predictions = noise(9, 1)
-    with pytest.raises(crossfit.TooFewCasesError, match="10 coded cases, found 9"):
+    with pytest.raises(TooFewCasesError, match="10 coded cases, found 9"):
         crossfit.report(CODEBOOK, predictions, labels, seed=7)
     labels, predictions = noise(10, 1)
     assert crossfit.report(CODEBOOK, predictions, labels, seed=7)["cases"] == 10

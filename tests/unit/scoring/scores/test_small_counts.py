@@ -40,10 +40,10 @@ def test_the_f1_of_few_cases_is_withheld() -> None:
     assert found["f1"]["Rare"] == 0.4, "the table of the caller stays whole"
 
 
-def test_no_f1_is_withheld_alone_or_the_mean_would_tell_it() -> None:
+def test_no_f1_is_withheld_alone_or_the_mean_would_reveal_it() -> None:
     scored = labels(100, Rare=3, Half=50, Ten=10)
-    told = small_counts.scores(book("Rare", "Half", "Ten"), scored, table(100, Rare=0.4, Half=0.5, Ten=0.2), 10)
-    assert told["f1"] == {"mean": pytest.approx(1.1 / 3), "Rare": None, "Half": 0.5, "Ten": None}
+    released = small_counts.scores(book("Rare", "Half", "Ten"), scored, table(100, Rare=0.4, Half=0.5, Ten=0.2), 10)
+    assert released["f1"] == {"mean": pytest.approx(1.1 / 3), "Rare": None, "Half": 0.5, "Ten": None}
     assert small_counts.scores(book("Rare"), labels(100, Rare=3), table(100, Rare=0.4), 10) == {
         "cases": None,
         "suppressed": {"below": 10, "values": 2},
@@ -83,15 +83,15 @@ def test_a_small_count_goes_with_the_next_smallest() -> None:
 
 
 def test_small_counts_that_are_small_together_take_a_larger_one_with_them() -> None:
-    told = small_counts.counts({name: {"n": count} for name, count in {"a": 2, "b": 3, "c": 50}.items()}, 10)
-    assert [told[name]["n"] for name in ("a", "b", "c", "total")] == [None, None, None, 55]
+    released = small_counts.counts({name: {"n": count} for name, count in {"a": 2, "b": 3, "c": 50}.items()}, 10)
+    assert [released[name]["n"] for name in ("a", "b", "c", "total")] == [None, None, None, 55]
 
 
 @pytest.mark.parametrize("parts", [{"a": 3}, {"a": 3, "b": 2}, {"a": 3, "b": 0}])
-def test_the_total_of_small_counts_is_withheld_where_it_would_tell_them(parts: dict[str, int]) -> None:
-    told = small_counts.counts({name: {"n": count} for name, count in parts.items()}, 10)
-    assert told["total"] == {"n": None}
-    assert told["a"] == {"n": None}
+def test_the_total_of_small_counts_is_withheld_where_it_would_reveal_them(parts: dict[str, int]) -> None:
+    released = small_counts.counts({name: {"n": count} for name, count in parts.items()}, 10)
+    assert released["total"] == {"n": None}
+    assert released["a"] == {"n": None}
 
 
 def test_a_difference_of_two_counts_is_a_count() -> None:
@@ -100,11 +100,11 @@ def test_a_difference_of_two_counts_is_a_count() -> None:
         "b": {"suspect": 60, "corrected": 20},
         "c": {"suspect": 0, "corrected": 0},
     }
-    told = small_counts.counts(rows, 10)
-    assert told["a"] == told["b"] == {"suspect": None, "corrected": None}
-    assert told["c"] == {"suspect": 0, "corrected": 0}
-    assert told["total"] == {"suspect": 90, "corrected": 48}
-    assert told["suppressed"]["values"] == 4
+    released = small_counts.counts(rows, 10)
+    assert released["a"] == released["b"] == {"suspect": None, "corrected": None}
+    assert released["c"] == {"suspect": 0, "corrected": 0}
+    assert released["total"] == {"suspect": 90, "corrected": 48}
+    assert released["suppressed"]["values"] == 4
 
 
 def test_counts_of_written_texts_keep_their_keys() -> None:
@@ -118,18 +118,18 @@ def test_counts_of_written_texts_keep_their_keys() -> None:
     assert small_counts.written(found, 0) == found | {"suppressed": {"below": 0, "values": 0}}
 
 
-def test_nothing_that_is_told_gives_a_small_count_away() -> None:
-    """Of random tables: neither a told count, nor what the total leaves for the withheld ones."""
+def test_nothing_that_is_released_gives_a_small_count_away() -> None:
+    """Of random tables: neither a released count, nor what the total leaves for the withheld ones."""
     rng = np.random.default_rng(1)
     for _ in range(300):
         rows = {f"v{number}": {"n": int(rng.choice([0, 2, 9, 10, 11, 30]))} for number in range(rng.integers(1, 7))}
-        told = small_counts.counts(rows, 10)
-        known = [told[name]["n"] for name in rows if told[name]["n"] is not None]
-        hidden = [rows[name]["n"] for name in rows if told[name]["n"] is None]
+        released = small_counts.counts(rows, 10)
+        known = [released[name]["n"] for name in rows if released[name]["n"] is not None]
+        hidden = [rows[name]["n"] for name in rows if released[name]["n"] is None]
         assert all(count == 0 or count >= 10 for count in known)
-        if told["total"]["n"] is not None:
+        if released["total"]["n"] is not None:
             assert len(hidden) != 1
-            assert told["total"]["n"] - sum(known) == sum(hidden)
+            assert released["total"]["n"] - sum(known) == sum(hidden)
             assert sum(hidden) == 0 or sum(hidden) >= 10
 
 
@@ -141,5 +141,5 @@ def test_bins_are_joined_until_each_holds_enough_hits_and_misses() -> None:
 
 
 def test_a_withheld_value_is_null_in_json() -> None:
-    told = small_counts.scores(book("A", "B"), labels(50, A=3, B=25), table(50, A=0.4, B=0.5), 10)
-    assert '"A": null' in json.dumps(told)
+    released = small_counts.scores(book("A", "B"), labels(50, A=3, B=25), table(50, A=0.4, B=0.5), 10)
+    assert '"A": null' in json.dumps(released)

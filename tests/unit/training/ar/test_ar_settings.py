@@ -35,6 +35,7 @@ GOOD: dict[str, Any] = {
     "dropout_from": 0.0,
     "early_stopping": 0,
     "gradient_checkpointing": False,
+    "optimizer": "adamw",
     "restarts": 2,
 }
 

@@ -14,8 +14,9 @@ from abstractor.machine.compute import Compute
 from abstractor.models.ar import loading
 from abstractor.models.ar.answers import pick, question_logits
 from abstractor.models.ar.prompts import Prompts
+from abstractor.models.ar.reading import Reading, save
 from abstractor.models.ar.rows import Batcher, constant_loss, option_targets, tokenise
-from abstractor.predicting.ar import driver
+from abstractor.predicting.ar import predictor
 from abstractor.training.ar.losses import cross_entropy, symmetric_kl
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.ar.train import loss_function, train
@@ -63,6 +64,7 @@ def settings() -> dict[str, Any]:
         "dropout_from": 0.0,
         "early_stopping": 0,
         "gradient_checkpointing": False,
+        "optimizer": "adamw",
         "restarts": 0,
     }
 
@@ -85,16 +87,16 @@ def examples(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> E
     return Examples.of_coded(cases, of_labels(codebook, labels))
 
 
-def predicted(params: ArModel, codebook: Codebook, cases: pd.DataFrame, chunk: int = 1000) -> pd.DataFrame:
+def predicted(codebook: Codebook, cases: pd.DataFrame, chunk: int = 1000) -> pd.DataFrame:
     """Probabilities by the model of fold 0, `chunk` cases at a time."""
     parts = [cases[start : start + chunk] for start in range(0, len(cases), chunk)]
-    return pd.concat(driver(params, codebook, Path("models/m/0"), CPU, 500).predict(parts, len(cases), "m/0"))
+    return pd.concat(predictor(codebook, Path("models/m/0"), CPU, 500).predict(parts, len(cases), "m/0"))
 
 
 def batches_of(params: ArModel, codebook: Codebook, examples: Examples) -> tuple[Any, Any]:
     tokenizer = loading.load_tokenizer(Path("models/backbones/tiny"))
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
-    batcher = Batcher.of(params, prompts, tokenizer, params.micro_tokens, CPU)
+    batcher = Batcher.of(params.layout, prompts, tokenizer, params.micro_tokens, CPU)
     items = list(tokenise(prompts, codebook, examples.cases, examples.targets))
     return prompts, batcher.collator(2 if params.rdrop else 1)(items)
 
@@ -173,12 +175,13 @@ def test_training_learns_and_prediction_recovers_it(
 ) -> None:
     params = ArModel(**settings | {"epochs": 40, "swap": 0.5})
     outcome = train(params, codebook, examples, CPU, (7, "m", 0))
-    loading.save(outcome.model, Path("models/m/0"), "tiny")
+    save(outcome.model, Reading.of(params, codebook), Path("models/m/0"))
     cases = examples.cases
-    packed = predicted(params, codebook, cases)
+    packed = predicted(codebook, cases)
     assert ((packed["Note"] > 0.5) == (examples.targets["Note"] == 1)).all()
-    separate = ArModel(**settings | {"layout": "separate"})
-    for other in (predicted(separate, codebook, cases), predicted(params, codebook, cases, chunk=3)):
+    in_parts = predicted(codebook, cases, chunk=3)
+    save(outcome.model, Reading.of(params, codebook)._replace(layout="separate"), Path("models/m/0"))
+    for other in (predicted(codebook, cases), in_parts):
         pd.testing.assert_frame_equal(other, packed, atol=1e-4)
 
 
@@ -219,7 +222,7 @@ def test_a_paraphrase_stands_for_its_case_in_both_orders(
     assert len(plain) == 2
     texts = [prompts.prefix(rewritten.iloc[0].tolist(), swapped=swapped) for swapped in (False, True)]
     assert both[2:] == texts
-    batcher = Batcher.of(params, prompts, tokenizer, params.micro_tokens, CPU)
+    batcher = Batcher.of(params.layout, prompts, tokenizer, params.micro_tokens, CPU)
     item = {"readings": both, "targets": [[0.0]]}
     (batch,) = batcher.collator(1, swap=1.0, rewrite=1.0)([item])
     assert batch["prompts"].input_ids[0, : len(both[3])].tolist() == both[3]

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from abstractor.base.learns import Learns
+from abstractor.base.messages.lessons import ExamplesError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.training.lessons import examples
-from abstractor.training.lessons.examples import Examples, ExamplesError, Learns
+from abstractor.training.lessons.examples import Examples
 
 CODEBOOK = Codebook(
     "small",

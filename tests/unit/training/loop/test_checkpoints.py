@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.settings import training
 from torch import nn
 
 from abstractor.machine.compute import Compute
 from abstractor.training.loop import checkpoints
-from abstractor.training.loop.fit import Data, Losses, Outcome, Schedule, decay_groups, fit
+from abstractor.training.loop.fit import Data, Losses, Outcome, decay_groups, fit
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
 CASES = np.random.default_rng(1).normal(size=(24, 4)).astype(np.float32)
@@ -77,7 +78,7 @@ def run(
     held = [{"rows": torch.tensor(CASES[:5]), "targets": torch.tensor(CASES[:5].sum(1))}]
     data = Data(list(CASES[5:]), [1] * 19, drawing(7), held if plan["early_stopping"] else None)
     groups: Any = lambda model: decay_groups(model.named_parameters(), 0.05, 0.01)  # noqa: E731
-    return fit(build, losses, data, Schedule(**plan), CPU, 1e9, iter(range(100, 200)), 3, groups, place)
+    return fit(build, losses, data, training(**plan), CPU, 1e9, iter(range(100, 200)), 3, groups, place)
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+from support.settings import training
 from torch import nn
 
 from abstractor.base.errors import RunError
 from abstractor.machine.compute import Compute
 from abstractor.training.loop.callbacks import Collapsed, CollapseGuard
-from abstractor.training.loop.fit import Data, Losses, Outcome, Schedule, decay_groups, fit
+from abstractor.training.loop.fit import Data, Losses, Outcome, decay_groups, fit
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
 TARGETS = [0.0, 1.0, 2.0, 3.0, 10.0]
@@ -49,7 +50,7 @@ def run(
     data = Data(targets, [1] * len(targets), collate_in(micro), held)
     rate = plan["learning_rate"]
     groups: Any = lambda model: decay_groups(model.named_parameters(), rate, 0.0)  # noqa: E731
-    return fit(build, loss, data, Schedule(**plan), CPU, constant_loss, iter(range(100, 200)), 0, groups)
+    return fit(build, loss, data, training(**plan), CPU, constant_loss, iter(range(100, 200)), 0, groups)
 
 
 def test_the_step_is_the_mean_over_cases_however_they_are_cut() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from support import ROOT
 
-from abstractor.base.files import read_yaml
 from abstractor.base.params import Params
+from abstractor.base.yaml_file import read_yaml
 from abstractor.training.mlm.settings import MlmParams
 
 

@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from abstractor.base.errors import UserError
+from abstractor.base.messages.mlm import MlmError
 from abstractor.base.params import ParamsError
 from abstractor.data.cases import codebook
 from abstractor.data.cases.prepared import write_cases
@@ -33,7 +34,6 @@ from abstractor.training.loop import checkpoints
 from abstractor.training.loop.checkpoints import arguments
 from abstractor.training.mlm.settings import MlmParams
 from abstractor.training.mlm.train import (
-    MlmError,
     Outcome,
     _Masks,
     _MaskTrainer,

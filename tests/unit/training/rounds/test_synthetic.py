@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from abstractor.base.messages.lessons import MadeError
 from abstractor.base.params import Params, ParamsError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.training.rounds import synthetic
-from abstractor.training.rounds.synthetic import MadeError
 
 CODEBOOK = Codebook(
     "small", "one case", {"report": "a report"}, (Variable("Note", "binary", "d", "q", {0: "no", 1: "yes"}, None),)

@@ -7,10 +7,11 @@ import torch
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
-from abstractor.models.sc.classifier import Reading, build, save
 from abstractor.models.sc.columns import Layout
+from abstractor.models.sc.forms import FORMS
+from abstractor.models.sc.reading import Reading, save
 from abstractor.models.sc.rows import micro_batch
-from abstractor.predicting.sc import driver
+from abstractor.predicting.sc import predictor
 from abstractor.training.lessons.examples import Examples
 from abstractor.training.lessons.targets import of_labels
 from abstractor.training.loop.fit import Outcome
@@ -31,7 +32,7 @@ def learned(codebook: Codebook, cases: pd.DataFrame, labels: pd.DataFrame) -> Ex
 def predicted(codebook: Codebook, cases: pd.DataFrame, batch_tokens: int, chunk: int = 1000) -> pd.DataFrame:
     """Probabilities by the model of fold 0, `chunk` cases at a time."""
     parts = [cases[start : start + chunk] for start in range(0, len(cases), chunk)]
-    return pd.concat(driver(codebook, Path("models/m/0"), CPU, batch_tokens).predict(parts, len(cases), "m/0"))
+    return pd.concat(predictor(codebook, Path("models/m/0"), CPU, batch_tokens).predict(parts, len(cases), "m/0"))
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_rdrop_compares_two_passes_of_the_same_cases(
     project: Path, settings: dict[str, Any], codebook: Codebook, batch: dict[str, Any]
 ) -> None:
     params, layout = ScModel(**settings), Layout.of(codebook)
-    model = build(params, 5)
+    model = FORMS["concatenated"].build(params, codebook)
     rows = {key: torch.cat([value, value]) for key, value in batch.items() if key != "targets"}
     rows["case"] = torch.tensor([0, 0, 1, 2, 2, 3])
     torch.manual_seed(1)
@@ -59,15 +60,17 @@ def test_rdrop_compares_two_passes_of_the_same_cases(
 def test_without_rdrop_or_in_evaluation_there_is_one_pass(
     project: Path, params: ScModel, codebook: Codebook, batch: dict[str, Any]
 ) -> None:
-    model, layout = build(params, 5), Layout.of(codebook)
+    model, layout = FORMS["concatenated"].build(params, codebook), Layout.of(codebook)
     for weight, mode in ((0.0, True), (2.0, False)):
         losses = loss_function(params, weight, layout)(model.train(mode), batch)
         assert torch.equal(losses.total, losses.supervised)
 
 
-def test_the_head_has_a_rate_of_its_own_and_biases_do_not_decay(project: Path, settings: dict[str, Any]) -> None:
+def test_the_head_has_a_rate_of_its_own_and_biases_do_not_decay(
+    project: Path, settings: dict[str, Any], codebook: Codebook
+) -> None:
     params = ScModel(**settings | {"weight_decay": 0.1})
-    model = build(params, 5)
+    model = FORMS["concatenated"].build(params, codebook)
     groups = optimiser_groups(model, params)
     assert [(group["lr"], group["weight_decay"]) for group in groups] == [
         (1e-3, 0.1),
@@ -110,7 +113,7 @@ def test_all_extras_together_learn_and_leave_frozen_weights_alone(
     outcome = train(params, 0.5, "concatenated", codebook, learned(codebook, cases, labels), CPU, (7, "m", 0))
     save(outcome.model, Reading.of(params, "concatenated", codebook), Path("models/m/0"))
     assert ((predicted(codebook, cases, 100)["Note"] > 0.5) == (labels["Note"] == 1)).all()
-    before, after = build(params, 5).backbone, outcome.model.backbone
+    before, after = FORMS["concatenated"].build(params, codebook).backbone, outcome.model.backbone
     assert torch.equal(before.embeddings.word_embeddings.weight, after.embeddings.word_embeddings.weight)
     assert not torch.equal(before.encoder.layer[0].output.dense.weight, after.encoder.layer[0].output.dense.weight)
 
@@ -172,7 +175,9 @@ def test_same_seed_same_weights_another_seed_others(
 def test_predictions_do_not_depend_on_batches_or_order(
     project: Path, params: ScModel, codebook: Codebook, cases: pd.DataFrame
 ) -> None:
-    save(build(params, 5), Reading.of(params, "concatenated", codebook), Path("models/m/0"))
+    save(
+        FORMS["concatenated"].build(params, codebook), Reading.of(params, "concatenated", codebook), Path("models/m/0")
+    )
     together = predicted(codebook, cases, 1000)
     for other in (predicted(codebook, cases[::-1], 1), predicted(codebook, cases, 1000, chunk=3)):
         pd.testing.assert_frame_equal(together, other, atol=1e-5)

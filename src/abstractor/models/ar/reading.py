@@ -1,0 +1,106 @@
+"""A trained language model's folder: its adapter, how it reads a case, a seal."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from abstractor.base.files import replaced, write_json
+from abstractor.base.messages import language_models as messages
+from abstractor.data.cases.codebook import Codebook
+from abstractor.models.shared.local import tidy_adapter
+from abstractor.runs.integrity import check_seal, write_seal
+
+_READING = "reading.json"
+
+
+class Design(Protocol):
+    """What of a model's settings says how it reads; see `Reading`."""
+
+    @property
+    def backbone(self) -> str:
+        """Name under `models/backbones`."""
+
+    @property
+    def layout(self) -> str:
+        """packed or separate."""
+
+    @property
+    def attention(self) -> str:
+        """auto, sdpa or eager."""
+
+    @property
+    def quantize(self) -> str:
+        """none, int8 or nf4."""
+
+    @property
+    def system(self) -> str:
+        """template, none or a text."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest prefix."""
+
+
+class Reading(NamedTuple):
+    """What prediction must know of a trained language model; kept in its folder."""
+
+    backbone: str
+    """Name under `models/backbones`."""
+    layout: str
+    """packed or separate."""
+    attention: str
+    """auto, sdpa or eager."""
+    quantize: str
+    """Precision of the frozen weights: none, int8 or nf4."""
+    system: str
+    """System prompt: template, none or a text."""
+    max_tokens: int
+    """Longest prefix in tokens."""
+    columns: list[str]
+    """What the adapter learned to answer, as `codebook.columns`."""
+
+    @classmethod
+    def of(cls, design: Design, codebook: Codebook) -> "Reading":
+        """What a model trained with these settings will have to know."""
+        columns = list(codebook.columns)
+        return cls(
+            design.backbone,
+            design.layout,
+            design.attention,
+            design.quantize,
+            design.system,
+            design.max_tokens,
+            columns,
+        )
+
+
+def save(model: Any, reading: Reading, folder: Path) -> None:
+    """Write the adapter, its reading and the seal: the same bytes wherever and whenever it is written.
+
+    Args:
+        model: a PEFT model.
+        reading: how the model reads a case.
+        folder: replaced when the new one is whole.
+    """
+    with replaced(folder) as partial:
+        # Else PEFT stores the whole head beside an adapter of the head, and asks the hub about the vocabulary.
+        model.save_pretrained(partial, save_embedding_layers=False)
+        tidy_adapter(partial, reading.backbone)
+        write_json(partial / _READING, reading._asdict())
+        write_seal(partial, folder)
+
+
+def read(folder: Path, codebook: Codebook) -> Reading:
+    """How the trained model of a folder reads.
+
+    Raises:
+        SealError: the folder is not what training wrote there.
+        ModelError: it holds no language model, or one for other variables.
+    """
+    check_seal(folder)
+    if not (folder / _READING).is_file():
+        raise messages.no_language_model(folder)
+    reading = Reading(**json.loads((folder / _READING).read_text(encoding="utf-8")))
+    if reading.columns != list(codebook.columns):
+        raise messages.other_variables(folder, codebook.dataset)
+    return reading

@@ -1,1 +1,0 @@
-"""Pretrained models in their folders, and what each architecture computes rightly with."""

@@ -1,1 +1,0 @@
-"""Rows of tokens, whatever the model: how long, how many together."""

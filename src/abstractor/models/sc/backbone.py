@@ -1,0 +1,89 @@
+"""A classifier's backbone: loaded in float32, with adapters or without, ready for rows of `max_tokens`."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from peft import PeftModel
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from abstractor.base.messages import classifiers as messages
+from abstractor.models.sc import families
+from abstractor.models.shared.attention_rules import Rule, choose_attention, rule
+from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.lora import Lora, adapted
+
+
+class Design(Protocol):
+    """What a new classifier is built from."""
+
+    @property
+    def backbone(self) -> str:
+        """Name under `models/backbones`."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest row."""
+
+    @property
+    def pooling(self) -> str:
+        """See `classifier.pool`."""
+
+    @property
+    def head_dropout(self) -> float:
+        """Before the head."""
+
+    @property
+    def lora(self) -> Lora | None:
+        """None: all weights are trained."""
+
+    @property
+    def gradient_checkpointing(self) -> bool:
+        """Recompute activations in the backward pass."""
+
+
+def load_tokenizer(backbone: str) -> Any:
+    """The tokenizer of a backbone."""
+    return AutoTokenizer.from_pretrained(backbone_folder(backbone))
+
+
+def pretrained(folder: Path, max_tokens: int, dtype: torch.dtype) -> Any:
+    """A backbone without a head, in float32.
+
+    Args:
+        folder: of a backbone, or of a classifier trained in full.
+        max_tokens: longest row.
+        dtype: of the arithmetic, which autocast sees to.
+
+    Raises:
+        ArchitectureError: the backbone cannot compute in `dtype`.
+    """
+    return AutoModel.from_pretrained(folder, dtype=torch.float32, **options(folder, max_tokens, dtype))
+
+
+def options(folder: Path, max_tokens: int, dtype: torch.dtype) -> dict[str, Any]:
+    """Config and attention of a backbone, for `from_pretrained`; arguments as in `pretrained`."""
+    config = AutoConfig.from_pretrained(folder)
+    families.configure(config, max_tokens)
+    chosen = choose_attention(config, "auto", dtype).name
+    # A type that no rule names gets what transformers itself would take: not all have SDPA.
+    return {"config": config, "attn_implementation": chosen if rule(config) != Rule() else None}
+
+
+def to_train(model: Any, design: Design) -> Any:
+    """A loaded backbone as `design` has it trained: with fresh adapters, or in full.
+
+    Raises:
+        RunError: it cannot read rows of `max_tokens`.
+    """
+    limit = families.longest_row(model)
+    if limit is not None and design.max_tokens > limit:
+        raise messages.row_too_long(design.backbone, limit, design.max_tokens)
+    if design.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return adapted(model, design.lora) if design.lora is not None else model
+
+
+def trained(base: Any, folder: Path, adapter: bool) -> Any:
+    """A loaded backbone with the adapters of a model folder, where it has some."""
+    return PeftModel.from_pretrained(base, folder) if adapter else base
