@@ -29,27 +29,6 @@ FLOORS = (
 """From the ground up: a room imports rooms of lower floors, none of its own."""
 HEAVY = {"torch", "transformers", "sklearn", "peft", "datasets"}
 
-PENDING = (
-    "abstractor.data.demo",
-    "abstractor.data.raw",
-    "abstractor.handoff",
-    "abstractor.machine",
-    "abstractor.models",
-    "abstractor.predicting",
-    "abstractor.training.ar",
-    "abstractor.training.loop",
-    "abstractor.training.mlm",
-    "abstractor.training.sc",
-    "abstractor.writing",
-)
-"""Rooms whose errors and texts still have to move to base/messages."""
-PENDING_ARROWS = {
-    ("abstractor.models.ar.loading", "abstractor.training.ar.settings"),
-    ("abstractor.models.ar.rows", "abstractor.training.ar.settings"),
-    ("abstractor.models.sc.classifier", "abstractor.training.sc.settings"),
-}
-"""Imports upwards that still have to go: the settings of a model belong to the model."""
-
 
 def imports(tree: ast.AST) -> Iterator[str]:
     """Every imported name with its module, wherever the statement stands."""
@@ -110,7 +89,7 @@ def test_no_arrow_goes_up(module: str) -> None:
     up = {
         other
         for other in imported_modules(MODULES[module])
-        if room(other) != room(module) and floor(other) >= floor(module) and (module, other) not in PENDING_ARROWS
+        if room(other) != room(module) and floor(other) >= floor(module)
     }
     assert not up
 
@@ -124,7 +103,7 @@ def test_classifiers_and_language_models_know_nothing_of_each_other(one: str, ot
             assert not {found for found in imports(MODULES[name]) if found.startswith(f"abstractor.{theirs}.")}, name
 
 
-@pytest.mark.parametrize("module", [name for name in COMPUTING if not name.startswith(PENDING)])
+@pytest.mark.parametrize("module", COMPUTING)
 def test_the_words_of_an_error_stand_in_plumbing(module: str) -> None:
     """Else every stage that depends on the module would run again after a better wording."""
     assert not list(own_words(MODULES[module]))
