@@ -55,7 +55,7 @@ test-slow: setup ## every fault, kill and odd input -> metrics/reliability.json
 	$(owner_only) pytest -m reliability --thorough --tally=metrics/reliability.json
 
 quick: setup ## lint, types and the unit tests
-	$(owner_only) ruff check . && ruff format --check . && mypy && pytest
+	$(owner_only) ruff check . && ruff format --check . && mypy && pytest $(two_processes)
 
 corpus: setup ## put a corpus in place: make corpus NAME=osha FROM=folder
 	@$(if $(and $(NAME),$(FROM)),,echo "usage: make corpus NAME=osha FROM=folder" >&2; exit 2)
