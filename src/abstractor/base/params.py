@@ -28,9 +28,12 @@ class ParamsError(UserError):
 
 
 class Strict(BaseModel):
-    """Base of every parameter type: unknown keys are refused, nothing is converted, nothing changes later."""
+    """Base of every parameter type: unknown keys are refused, nothing is converted, nothing changes later.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    The docstring of a field is its description: the comment in params.yaml, written by tools/params.py.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Params:
