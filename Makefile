@@ -35,7 +35,7 @@ owner_only := umask 077 &&
 no_half_copies := find data models -type f -name '.*.tmp' -delete
 
 .PHONY: help setup repro mend test test-slow quick corpus new-cases remote check-remote push pull predict hand-back blend \
-  recipe deps accept pin-backbones bench ablate t4-plan t4-bundle docs lock supply-chain audit clean
+  recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ test-slow: setup ## every fault, kill and odd input -> metrics/reliability.json
 	$(owner_only) pytest -m reliability --thorough --tally=metrics/reliability.json
 
 quick: setup ## lint, types and the unit tests
-	$(owner_only) ruff check . && ruff format --check . && mypy && pytest
+	$(owner_only) ruff check . && ruff format --check . && mypy && pytest $(two_processes)
 
 corpus: setup ## put a corpus in place: make corpus NAME=osha FROM=folder
 	@$(if $(and $(NAME),$(FROM)),,echo "usage: make corpus NAME=osha FROM=folder" >&2; exit 2)
@@ -100,6 +100,9 @@ recipe: setup ## put a recipe into params.yaml: make recipe NAME=lean (or two_ro
 
 deps: setup ## write into dvc.yaml which code each stage depends on
 	@python tools/deps.py
+
+params: setup ## write comments of params.yaml and params.schema.json from the types
+	@python tools/params.py
 
 accept: setup ## record new code that changes no number for the outputs there are
 	$(owner_only) python tools/accept.py

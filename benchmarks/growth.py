@@ -152,7 +152,7 @@ def costs(folder: Path, book: Codebook, drawn: measure.Corpus, cases: int) -> di
     """Of every stage on a corpus of one size."""
     lay_corpus(folder, drawn, cases)
     found = {"prepare": stage(folder, "prepare.py"), "prepare_new": stage(folder, "prepare_new.py")}
-    found["infer_t4_sc"] = stage(folder, "infer_t4_sc.py", MODELS[0], "0")
+    found["infer_t4_sc"] = stage(folder, "infer_t4_fold.py", "sc", MODELS[0], "0")
     lay_predictions(folder, book)
     found["infer_t4"] = stage(folder, "infer_t4.py")
     found["ensemble"] = stage(folder, "ensemble.py")

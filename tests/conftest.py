@@ -1,5 +1,6 @@
 """One tiny pipeline a session, run once; the tests that change something work on copies of it."""
 
+import gc
 import os
 import shutil
 import sys
@@ -38,6 +39,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the tally, of a failed run too: it says what did not survive."""
     if path := session.config.getoption("--tally"):
         write_json(path, session.config.stash[_TALLY].content())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> None:
+    """Each training ends with a garbage collection, which need not look through all that was ever imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import record
+from regression import record
 from support import tiny
 
 from abstractor.base.params import Params

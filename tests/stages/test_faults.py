@@ -119,7 +119,7 @@ WRITERS = {
     "cases": ("data/prepared", "python stages/prepare.py"),
     "adapter": ("models/ar_smollm2", "python stages/train_ar.py ar_smollm2 0"),
     "weights": ("models/sc1_minilm", "python stages/train_sc.py concatenated sc1_minilm 0"),
-    "scores": ("data/predictions/oof/sc1_minilm", "python stages/oof_sc.py sc1_minilm 0"),
+    "scores": ("data/predictions/oof/sc1_minilm", "python stages/oof.py sc sc1_minilm 0"),
 }
 
 
@@ -174,7 +174,7 @@ def test_no_memory_for_a_batch_of_predictions(copy: Callable[[], tiny.Project], 
     path = project.folder / "data/predictions/oof/sc1_minilm/0.parquet"
     before = pd.read_parquet(path)
     with tally.trial("faults"):
-        heard(project.run(*launch(TIGHT.format(rows=3), "stages/oof_sc.py", "sc1_minilm", "0")))
+        heard(project.run(*launch(TIGHT.format(rows=3), "stages/oof.py", "sc", "sc1_minilm", "0")))
         pd.testing.assert_frame_equal(pd.read_parquet(path), before, atol=1e-5)
 
 
@@ -206,11 +206,11 @@ def add_pickle(folder: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
-    "cut off": (lambda folder: truncate(folder / "adapter_model.safetensors"), "oof_ar.py ar_smollm2 0"),
-    "another fold": (swap, "oof_ar.py ar_smollm2 0"),
-    "pickle": (add_pickle, "infer_t4_ar.py ar_smollm2 0"),
-    "changed": (lambda folder: turn_a_bit(folder / "model.safetensors"), "infer_t4_sc.py sc2_minilm 0"),
-    "lacks a file": (lambda folder: (folder / "head.safetensors").unlink(), "infer_t4_sc.py sc1_minilm 0"),
+    "cut off": (lambda folder: truncate(folder / "adapter_model.safetensors"), "oof.py ar ar_smollm2 0"),
+    "another fold": (swap, "oof.py ar ar_smollm2 0"),
+    "pickle": (add_pickle, "infer_t4_fold.py ar ar_smollm2 0"),
+    "changed": (lambda folder: turn_a_bit(folder / "model.safetensors"), "infer_t4_fold.py sc sc2_minilm 0"),
+    "lacks a file": (lambda folder: (folder / "head.safetensors").unlink(), "infer_t4_fold.py sc sc1_minilm 0"),
 }
 
 
@@ -222,22 +222,23 @@ def test_a_model_that_is_not_what_training_wrote(
         pytest.skip("only with --thorough")
     project = copy()
     before, (break_it, command) = state(project), BROKEN[name]
-    script, model, fold = command.split()
+    script, *arguments = command.split()
+    _, model, fold = arguments
     break_it(project.folder / "models" / model / fold)
     broken = state(project)
     with tally.trial("faults"):
-        printed = refused(project, "python", f"stages/{script}", model, fold)
+        printed = refused(project, "python", f"stages/{script}", *arguments)
         heard(printed, name)
         assert state(project) == broken
         project.run(*advised(printed))
         assert state(project) == before
-        project.run("python", f"stages/{script}", model, fold)
+        project.run("python", f"stages/{script}", *arguments)
         assert state(project) == before
 
 
 @pytest.mark.usefixtures("thorough")
 @pytest.mark.parametrize(
-    "command", ["infer_t4_sc.py sc1_minilm 0", "oof_ar.py ar_smollm2 1", "train_ar.py ar_smollm2 1"]
+    "command", ["infer_t4_fold.py sc sc1_minilm 0", "oof.py ar ar_smollm2 1", "train_ar.py ar_smollm2 1"]
 )
 def test_a_backbone_that_is_not_the_pinned_one(
     command: str, copy: Callable[[], tiny.Project], heard: Heard, tally: Tally

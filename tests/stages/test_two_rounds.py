@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from support import resuming, tiny
+from support import inputs, tiny
 
 from abstractor.data.cases import codebook
 from abstractor.training.lessons import examples
@@ -121,10 +121,17 @@ def test_a_second_round(taught: tiny.Project) -> None:
     scores = json.loads((taught.folder / "metrics/ensemble.json").read_text(encoding="utf-8"))
     assert {"sc1_student", "ar_student"} <= set(scores["systems"])
 
-    for stage in ("label_made_sc@teacher0-0", "label_made_ar@teacher0-0", "pretrain_mlm@encoder_mlm"):
-        assert resuming.unkeyed(taught, stage) == set(), stage
+    going_on = ("label_made_sc@teacher0-0", "label_made_ar@teacher0-0", "pretrain_mlm@encoder_mlm")
+    for stage in (*going_on, "label_cases@1-0", "correct_labels@0", "training_set@ar_student"):
+        listed, asked = inputs.listed(taught, stage), inputs.asked(taught, stage)
+        assert asked.all == listed, stage
+        assert asked.before_kept == (listed if stage in going_on else None), stage
     for stage in ("rewrite@smollm2", "make_cases@smollm2-1"):
-        assert resuming.unkeyed(taught, stage) == {"smallest_count"}, "what only its metrics need"
+        listed, asked = inputs.listed(taught, stage), inputs.asked(taught, stage)
+        assert asked.all == listed, stage
+        assert asked.before_kept is not None
+        assert listed.parameters - asked.before_kept.parameters == {"smallest_count"}, "what only its metrics need"
+
     for name in ("sc1_student/0", "ar_student/0", "encoder_mlm/mlm"):
         card = json.loads((taught.folder / f"metrics/cards/{name}.json").read_text(encoding="utf-8"))
         assert not [key for key in card if "cases" in key or "rows" in key], "counts are released after a rule"

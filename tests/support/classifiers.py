@@ -1,5 +1,6 @@
 """A small codebook and a random BERT with a word-level tokenizer, fetched where the library looks for backbones."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,10 @@ def codebook() -> Codebook:
     )
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with two backbones: `tiny` (BERT) and `decoder` (Llama)."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="session")
+def backbones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two backbones: `tiny` (BERT) and `decoder` (Llama)."""
+    folder = tmp_path_factory.mktemp("backbones")
     raw = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.Whitespace()
     special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
@@ -44,8 +45,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shape: dict[str, Any] = {"vocab_size": 32, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
     shape |= {"num_attention_heads": 2, "max_position_embeddings": 64}
     for name, model in (("tiny", BertModel(BertConfig(**shape))), ("decoder", LlamaModel(LlamaConfig(**shape)))):
-        model.save_pretrained(tmp_path / "models/backbones" / name)
-        fast.save_pretrained(tmp_path / "models/backbones" / name)
+        model.save_pretrained(folder / name)
+        fast.save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture
+def project(backbones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with copies of the backbones."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(backbones, tmp_path / "models/backbones")
     return tmp_path
 
 

@@ -14,8 +14,8 @@ class Learns(Strict):
     """What a model learns from beside cases and codes as they are (`models.<name>.learns`)."""
 
     labels: Literal["coded", "corrected"]
-    """The codes as given, or with the suspect ones corrected."""
+    """coded (the codes as given) or corrected (by correct_labels, which `correcting` switches on)."""
     rewrites: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    """The writer whose paraphrases a case may be read in; none: nobody's."""
+    """none, or a writer of `rewriting`, in whose paraphrases a case may be read."""
     made: Round | Literal["none"]
-    """The round whose members labelled the made cases; none: no made cases."""
+    """none, or a round of `rounds`: made cases with the soft labels of that round's members."""

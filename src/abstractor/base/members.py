@@ -37,22 +37,17 @@ def read(params: Params) -> Members:
     """The members of the ensemble.
 
     Raises:
-        ParamsError: no model, a name twice, not plain or reserved; `sc` is not `sc_1`, `sc_2` and `sc_3` together.
+        ParamsError: no model, or a name that stands twice, is not plain or is reserved.
         RunError: `folds` is not 0, 1, ..
     """
-    sc_1, sc_2, sc_3, ar, sc = (params.get(key, list[str]) for key in ("sc_1", "sc_2", "sc_3", "ar", "sc"))
-    classifiers = sc_1 + sc_2 + sc_3
-    folds = check_folds(params.get("folds", Folds))
-    names = classifiers + ar
+    sc, ar, folds = (params.get(key, kind) for key, kind in (("sc", list[str]), ("ar", list[str]), ("folds", Folds)))
+    names = sc + ar
     for name in names:
         _check(params, _NAME.fullmatch(name), f"the model name {name!r} must match {_NAME.pattern}")
         _check(params, name not in _RESERVED, f"the model name {name} is reserved; choose another")
-        _check(
-            params, names.count(name) == 1, f"the model {name} stands twice in sc_1 to sc_3 and ar; names must differ"
-        )
-    _check(params, sorted(sc) == sorted(classifiers), f"sc must list the models of sc_1, sc_2 and sc_3: {classifiers}")
-    _check(params, names, "sc_1, sc_2, sc_3 and ar are all empty; an ensemble needs a model")
-    return Members(tuple(sc), tuple(ar), tuple(folds))
+        _check(params, names.count(name) == 1, f"the model {name} stands twice in sc and ar; names must differ")
+    _check(params, names, "sc and ar are both empty; an ensemble needs a model")
+    return Members(tuple(sc), tuple(ar), tuple(check_folds(folds)))
 
 
 def _check(params: Params, truth: object, rule: str) -> None:

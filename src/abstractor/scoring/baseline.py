@@ -21,11 +21,11 @@ class BaselineParams(Strict):
     """The section `baseline` of params.yaml."""
 
     c: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    """Inverse strength of the L2 penalty."""
+    """Inverse strength of the logistic regression's L2 penalty, above 0."""
     min_df: Annotated[int, Field(ge=1)]
-    """A word or pair counts when it stands in so many training cases."""
+    """A word or pair of words must stand in so many training cases, 1 and up."""
     max_features: Annotated[int, Field(ge=1)] | None
-    """Only the most frequent words and pairs; null is all."""
+    """Words and pairs kept, the most frequent ones, 1 and up; null: all."""
 
 
 class Predicted(NamedTuple):

@@ -24,6 +24,8 @@ def clone(tmp_path: Path) -> Path:
     for name in ("data/codebooks/nvdrs_youth.yaml", "tools/guard.py", "tools/hooks/pre-commit"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    (tmp_path / "tools/abstractor").symlink_to("../src/abstractor")
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "git config core.hooksPath tools/hooks" in recipe
     for command in (["init", "-q"], ["config", "core.hooksPath", "tools/hooks"], ["config", "user.email", "a@b"]):
@@ -36,7 +38,6 @@ def clone(tmp_path: Path) -> Path:
 
 def git(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment |= {"PYTHONPATH": str(ROOT / "src")}
     return subprocess.run(["git", *command], cwd=folder, env=environment, capture_output=True, text=True, check=check)
 
 

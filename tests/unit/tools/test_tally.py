@@ -10,7 +10,7 @@ from support import ROOT, tally, tiny
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Tests of their own, with this project's options."""
     root = ROOT / "tests"
-    monkeypatch.setenv("PYTHONPATH", str(root))
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{ROOT / 'src'}")
     pytester.makeconftest((root / "conftest.py").read_text(encoding="utf-8"))
     return pytester
 

@@ -63,7 +63,7 @@ def quantising_needs_a_gpu(quantize: str) -> ModelError:
 
 
 def package_missing(asked: str, package: str, instead: str) -> ModelError:
-    return ModelError(f"{asked} needs the package {package}: `make setup LOCK=gpu` installs it; or set {instead}")
+    return ModelError(f"{asked} needs the package {package}: run make setup LOCK=gpu, or set {instead}")
 
 
 def package_cannot_start(asked: str, package: str, error: Exception, instead: str) -> ModelError:

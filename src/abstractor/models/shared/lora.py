@@ -11,9 +11,9 @@ class Lora(Strict):
     """Which layers get an adapter, and how large."""
 
     rank: Annotated[int, Field(ge=1, le=1024)]
-    """Rank of the update of each weight matrix."""
+    """Rank of the update of each weight matrix, 1 to 1024."""
     alpha: Annotated[int, Field(ge=1, le=4096)]
-    """The update is scaled by alpha / rank."""
+    """The update is scaled by alpha / rank; 1 to 4096."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
     """Dropout before the update, 0 to below 1."""
     targets: Annotated[list[str], Field(min_length=1)]

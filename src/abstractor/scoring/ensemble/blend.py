@@ -28,9 +28,9 @@ class EnsembleParams(Strict):
     """The section `ensemble` of params.yaml."""
 
     prior: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    """Pull of the weights towards equal ones, in cases."""
+    """Strength of the pull to equal weights, in cases, 0 (none) and up."""
     resamples: Annotated[int, Field(ge=100)]
-    """Bootstrap resamples of an interval."""
+    """Bootstrap resamples of an interval, 100 and up."""
 
 
 @dataclass(frozen=True)

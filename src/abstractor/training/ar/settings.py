@@ -27,11 +27,11 @@ class ArModel(Training):
     lora: Lora
     """The adapter: {rank, alpha, dropout, targets: [..]}."""
     train_cases: Annotated[int, Field(ge=1)] | None
-    """Cases of a fold's training part to use at most; null: all."""
+    """Cases of a fold's training part to use at most, 1 and up; null: all."""
     rdrop: Weight = 0.0
     """Weight of R-Drop, 0 (one pass) to 100 (arXiv 2106.14448)."""
     loss: Literal["answers", "vocabulary"] = "answers"
-    """Cross entropy over the answers' tokens of a question, or over the whole vocabulary."""
+    """Cross entropy over the answers' tokens of a question (answers) or over the whole vocabulary (vocabulary)."""
 
     @field_validator("engine")
     @classmethod

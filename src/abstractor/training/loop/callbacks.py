@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from transformers import ProgressCallback, TrainerCallback
 
+from abstractor.base.messages import training as messages
+
 _ARMED = 0.9
 """The guard is armed once the smoothed loss is below this share of a constant predictor's loss."""
 _SMOOTHING = 0.9
@@ -18,10 +20,6 @@ _SMOOTHING = 0.9
 
 LOSSES = {"loss": "training", "eval_loss": "validation"}
 """The Trainer's names of the two losses, and ours."""
-
-
-class Collapsed(Exception):
-    """Training fell back to a constant prediction, or its loss is not finite."""
 
 
 class CollapseGuard(TrainerCallback):  # type: ignore[misc]
@@ -38,13 +36,13 @@ class CollapseGuard(TrainerCallback):  # type: ignore[misc]
     def watch(self, loss: float) -> None:
         """Take in the supervised loss of one optimiser step."""
         if not torch.isfinite(torch.tensor(loss)):
-            raise Collapsed("the loss is not finite")
+            raise messages.loss_is_not_finite()
         self.smoothed = _SMOOTHING * self.smoothed + (1 - _SMOOTHING) * loss
         self.weight = _SMOOTHING * self.weight + (1 - _SMOOTHING)
         smoothed = self.smoothed / self.weight
         self.armed = self.armed or smoothed < _ARMED * self.constant_loss
         if self.armed and smoothed >= self.constant_loss:
-            raise Collapsed(f"smoothed loss back at {smoothed:.3f}; a constant predictor has {self.constant_loss:.3f}")
+            raise messages.loss_is_back(smoothed, self.constant_loss)
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` takes."""

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from abstractor.base.messages import training as messages
+from abstractor.base.messages.training import Collapsed
 from abstractor.machine.compute import Compute, autocast, to_device
 from abstractor.training.loop.callbacks import (
     AveragedWeights,
     BestWeights,
-    Collapsed,
     CollapseGuard,
     EpochEnds,
     LateDropout,

@@ -17,9 +17,9 @@ class Training(Strict):
     """What a model learns from, how long and how fast (`models.<name>`)."""
 
     backbone: str
-    """Name under `backbones`."""
+    """Name under `backbones`, or under `mlm` (encoders)."""
     seed: Annotated[int, Field(ge=0)]
-    """Of initialisation and data order, added to the global seed, 0 and up; the folds keep theirs."""
+    """Seed of initialisation and data order, added to the global seed; 0 and up. The folds do not depend on it."""
     learns: Learns
     """What it learns from beside cases and codes as they are."""
     swap: Share
@@ -29,32 +29,33 @@ class Training(Strict):
     made_ratio: Weight
     """Made cases that an epoch takes for each coded one, 0 to 100; never more than there are."""
     made_epochs: Annotated[int, Field(ge=0)] | None
-    """Made cases in so many first epochs only; null: in all."""
+    """Made cases are learnt from in so many first epochs only, 0 and up; null: in all."""
     epochs: Annotated[int, Field(ge=1, le=1000)]
-    """Passes over the training cases."""
+    """Passes over the training cases, 1 to 1000."""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
-    """Cases an optimiser step."""
+    """Cases an optimiser step, 1 to 4096."""
     micro_tokens: Annotated[int, Field(ge=16)]
-    """Token budget of one forward pass; a step is cut into as many as it needs."""
+    """Token budget of one forward pass, 16 and up; a step is cut into as many passes as it needs."""
     pool: Annotated[int, Field(ge=1, le=10000)]
-    """Steps sorted by length together; 1: purely random batches."""
+    """Steps sorted by length together, 1 to 10000; 1: purely random batches."""
     learning_rate: Rate
-    """Peak learning rate of what was pretrained, or of its adapters; falls linearly to 0 after `warmup`."""
+    """Peak learning rate of what was pretrained, or of its adapters, above 0 to 1."""
     warmup: Share
-    """Share of the steps in which the rates rise, 0 to 1."""
+    """Share of the steps in which the rates rise, 0 to 1; they fall linearly to 0 afterwards."""
     weight_decay: Share
-    """AdamW's decay of matrices, 0 to 1."""
+    """AdamW's decay of weight matrices, 0 to 1."""
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    """Largest norm of a step's gradient."""
+    """Largest norm of a step's gradient, above 0."""
     ema: Part
     """Decay of the moving average of the weights that is validated and kept, 0 (off) to below 1; rises to it over the
     first steps."""
     dropout_from: Share
     """Share of the steps before which all dropout is off, 0 (never off) to 1 (arXiv 2303.01500)."""
     early_stopping: Annotated[int, Field(ge=0, le=1000)]
-    """Epochs without a better validation loss before training stops; 0: no validation, the last epoch is kept."""
+    """Epochs without a better validation loss before training stops, 0 to 1000; 0: no validation, the last epoch is
+    kept."""
     gradient_checkpointing: bool
-    """Recompute activations in the backward pass: less memory, about a third more time."""
+    """true: recompute activations in the backward pass, which takes less memory and about a third more time."""
     optimizer: Literal["adamw", "adamw_8bit"]
     """adamw, or adamw_8bit (GPU and bitsandbytes)."""
     restarts: Annotated[int, Field(ge=0, le=20)]

@@ -25,9 +25,10 @@ class CorrectionParams(Strict):
     """The section `correct_labels` of params.yaml."""
 
     folds: Annotated[int, Field(ge=2)]
-    """Inner folds: each case is judged by a model of the others."""
+    """Inner folds, 2 and up: each case is judged by a baseline that learnt from the others."""
     least_probability: Annotated[float, Field(ge=0.5, le=1)]
-    """A suspect is corrected where its suggested code is at least so likely."""
+    """A suspect label is corrected where its suggested code is at least so likely, 0.5 to 1; all suspects are
+    listed."""
 
 
 class Correction(NamedTuple):

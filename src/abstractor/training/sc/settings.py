@@ -15,7 +15,7 @@ class ScModel(Training):
     """How a sequence classifier reads and what it minimises; `swap` is for SC1 and SC3."""
 
     max_tokens: Annotated[int, Field(ge=16, le=131072)]
-    """Longest row in tokens, 16 and up; longer narratives lose their middle."""
+    """Longest row in tokens, 16 to 131072; longer narratives lose their middle."""
     pooling: Literal["mean", "first", "last"]
     """What stands for a row: mean, first or last token; SC3 reads its masks."""
     head_dropout: Share
@@ -23,7 +23,7 @@ class ScModel(Training):
     lora: Lora | None
     """null (all weights are trained) or an adapter: {rank, alpha, dropout, targets: [..]}."""
     rdrop_form: Literal["mse", "kl"]
-    """R-Drop compares binary logits (mse) or all probabilities (kl)."""
+    """What R-Drop compares: mse (binary logits) or kl (all probabilities)."""
     binary_weight: Weight
     """Weight of the summed binary cross entropies, 0 to 100."""
     categorical_weight: Weight
@@ -37,7 +37,7 @@ class ScModel(Training):
     label_smoothing: Part
     """Share of a uniform guess that is mixed into every target, 0 (off) to below 1 (arXiv 1512.00567)."""
     head_learning_rate: Rate
-    """Peak learning rate of the new head; a pretrained one (SC3) learns at the backbone's."""
+    """Peak learning rate of the new head, above 0 to 1; a pretrained one (SC3) learns at the backbone's."""
     layer_decay: Rate
     """Each layer's rate as a share of that of the layer above, the embeddings lowest, above 0 to 1 (off: all alike)."""
     frozen_layers: Annotated[int, Field(ge=0)] | None

@@ -150,7 +150,7 @@ def test_a_tokenizer_travels_with_its_template(tokenizer: Any, tmp_path: Path) -
 @pytest.mark.parametrize("package", ["unsloth", "bitsandbytes"])
 def test_a_missing_extra_says_how_to_get_it(package: str, backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModelError, match=rf"needs the package {package}: `make setup"):
+    with pytest.raises(ModelError, match=rf"needs the package {package}: run make setup"):
         import_engine("unsloth") if package == "unsloth" else load_base(backbone, torch.float32, CPU, quantize="nf4")
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,9 +77,8 @@ def guess(book: codebook.Codebook, labels: pd.DataFrame, skill: float, seed: int
     return predictions.table(book, labels.index.tolist(), np.concatenate(blocks, axis=1))
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def lay_project() -> None:
+    """Write what the stages read, in the working directory."""
     write_params()
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"all": {"params": list(PARAMS)}}}), encoding="utf-8")
     Path("data/codebooks").mkdir(parents=True)
@@ -106,14 +106,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     listed = pd.concat([listed, listed.iloc[:1].set_axis(["other"])])
     (listed * 0).to_csv(raw / "submission_format.csv", index_label="uid")
     listed.to_csv(raw / "test_labels.csv", index_label="uid")
-    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which the stages ran, not to be changed."""
+    folder = tmp_path_factory.mktemp("original")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        lay_project()
+        for stage in ("baseline", "infer_t4", "ensemble", "evaluate"):
+            run(stage)
+    return folder
 
 
 @pytest.fixture
-def finished(project: Path) -> Path:
-    for stage in ("baseline", "infer_t4", "ensemble", "evaluate"):
-        run(stage)
-    return project
+def finished(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, as the working directory."""
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def read_metrics(name: str) -> dict[str, dict[str, float]]:

@@ -9,8 +9,9 @@ from support.settings import training
 from torch import nn
 
 from abstractor.base.errors import RunError
+from abstractor.base.messages.training import Collapsed
 from abstractor.machine.compute import Compute
-from abstractor.training.loop.callbacks import Collapsed, CollapseGuard
+from abstractor.training.loop.callbacks import CollapseGuard
 from abstractor.training.loop.fit import Data, Losses, Outcome, decay_groups, fit
 
 CPU = Compute(torch.device("cpu"), torch.float32, "test")

@@ -111,7 +111,7 @@ class Project:
     def accuracy_on_the_fold_held_out(self, run: Callable[..., None]) -> float:
         """Of a student of fold 0 that goes by the mean target of a word in its training set."""
         for fold in ("0", "1"):
-            run("label_made_sc", "first", "1", fold)
+            run("label_made", "sc", "first", "1", fold)
             run("label_cases", "1", fold)
         run("training_set", "student")
         learned = examples.read(self.folder / "data/training/student/0.parquet", self.book)
@@ -184,7 +184,7 @@ def test_a_teacher_whose_table_is_missing_or_old_is_refused(tmp_path: Path, run:
     project = Project(tmp_path, shared_words=True, named=False)
     with pytest.raises(PredictionsError, match=r"first\.parquet is missing"):
         run("label_cases", "1", "0")
-    run("label_made_sc", "first", "1", "0")
+    run("label_made", "sc", "first", "1", "0")
     project.write_made(1, named=False)
     table = pd.read_parquet(tmp_path / "data/lessons/cases/writer/1.parquet").iloc[1:].set_index("uid")
     synthetic.write(tmp_path / "data/lessons/cases/writer/1.parquet", project.book, table)

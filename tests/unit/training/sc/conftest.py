@@ -1,5 +1,5 @@
 """Fixtures of sequence classifiers."""
 
-from support.classifiers import cases, codebook, labels, params, project, settings
+from support.classifiers import backbones, cases, codebook, labels, params, project, settings
 
-__all__ = ["cases", "codebook", "labels", "params", "project", "settings"]
+__all__ = ["backbones", "cases", "codebook", "labels", "params", "project", "settings"]
