@@ -13,6 +13,8 @@ CPU: the two parts of what a question sees are scored apart and merged by their 
 so that no copy of the prefix's keys is made for each question (merging: arXiv 2205.14135, section 3.1). Given the
 merged output and log-sum-exp, the kernel's own backward pass yields the exact gradient of each part.
 Elsewhere the keys of the prefix are copied beside those of each question, and plain SDPA runs over both.
+Merged is .9 to 1.2 times as fast as joined (SmolLM2-135M, prefixes of 150 to 600 tokens, 23 questions, 2 cores, float32
+and bfloat16; benchmarks/grouped_attention.py): it pays little, and goes when numbers may change in their last bits.
 """
 
 from collections.abc import Callable, Sequence
