@@ -184,4 +184,6 @@ if __name__ == "__main__":
     # Arrow's allocator takes care of forks; any other thread would be missing in them.
     assert len(threads) - threads.count("jemalloc_bg_thd\n") == 1, threads
     gc.freeze()
+    # Who is started in the background ignores interrupts, and hands that on: a fork must not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run(*become(serve(sys.argv[1]), sys.path[1:]))
