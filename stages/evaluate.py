@@ -13,8 +13,7 @@ def main() -> None:
     from abstractor.base.params import Seed
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import NOT_CODED
-    from abstractor.data.raw.cases import read_labels
-    from abstractor.data.raw.tables import read_table
+    from abstractor.data.raw.cases import read_labels, read_uids
     from abstractor.runs.inputs import Inputs
     from abstractor.scoring.ensemble import blend, report, submission
     from abstractor.scoring.scores import small_counts
@@ -28,7 +27,7 @@ def main() -> None:
     systems = submission.read_systems(inputs.file("data/predictions/decisions.parquet"), book)
     systems[report.ENSEMBLE] = submitted
     # A slice of the new cases may be scored: the labels of all are read and checked, those of the slice are used.
-    listed = [uid.strip() for uid in read_table(path, ["uid"], others=True).columns["uid"]]
+    listed = read_uids(path)
     submission.check_covered(path, listed, submitted.index)
     labels = read_labels(path, book, listed).loc[submitted.index]
     labels = labels[(labels != NOT_CODED).any(axis=1)]

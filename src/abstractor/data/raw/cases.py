@@ -68,6 +68,15 @@ def read_features(path: Path, codebook: Codebook) -> pd.DataFrame:
     return _features(path, codebook).sort_index()
 
 
+def read_uids(path: Path) -> pd.Index:
+    """The uids of a `.csv` or `.parquet` file, in its order; other columns are not read.
+
+    Raises:
+        CorpusError: the file or a uid breaks the rules of a raw corpus.
+    """
+    return _uids(path, read_table(path, ["uid"], others=True).columns["uid"])
+
+
 def read_labels(path: Path, codebook: Codebook, uids: Sequence[str] | pd.Index) -> pd.DataFrame:
     """Read and check the labels of exactly the cases `uids`.
 

@@ -24,15 +24,15 @@ def arranged(decisions: pd.DataFrame, codebook: Codebook, layout: Path) -> pd.Da
     """
     asked = read_table(layout, ["uid", *codebook.names], others=False)
     uids = [uid for uid in map(str.strip, asked.columns["uid"]) if uid in decisions.index]
-    check_covered(layout, uids, decisions.index)
+    check_covered(layout, pd.Index(uids), decisions.index)
     if len(uids) > len(decisions):
         raise messages.repeated_in_format(layout, len(uids) - len(decisions))
     return decisions.loc[uids, [name for name in asked.header if name != "uid"]]
 
 
-def check_covered(path: Path, uids: list[str], needed: pd.Index) -> None:
+def check_covered(path: Path, uids: pd.Index, needed: pd.Index) -> None:
     """Refuse a file of the new cases, whose uids are `uids`, that lacks one of those needed."""
-    if lacking := len(needed.difference(pd.Index(uids))):
+    if lacking := len(needed.difference(uids)):
         raise messages.uncovered(path, len(needed), lacking)
 
 
