@@ -1,11 +1,12 @@
-"""Prediction in batches of near-equal length under a token budget: python benchmarks/prediction.py [--quick].
+"""Prediction in batches of one padded length under a token budget: python benchmarks/prediction.py [--quick].
 
 Against fixed batches in file order, padded to their longest row, by the same models and the same code of a forward
 pass, on cases whose lengths vary tenfold. In float32 on the CPU. The limit is the ratio of padded tokens.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import ar_scoring
 import measure
@@ -14,15 +15,16 @@ import pandas as pd
 import torch
 
 from abstractor.base.params import Params
-from abstractor.machine.compute import Inference, Machine, prepare_machine
+from abstractor.machine.compute import Compute, Inference, Machine, prepare_machine
+from abstractor.models.ar import answers
 from abstractor.models.ar.answers import answer_logits
 from abstractor.models.ar.rows import tokenise
 from abstractor.models.sc import rows as inputs
 from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.columns import Layout, probabilities
 from abstractor.models.sc.forms import FORMS
-from abstractor.models.shared.batching import by_budget
-from abstractor.predicting.predictor import Part
+from abstractor.models.shared.batching import padded
+from abstractor.predicting.predictor import Part, Predictor, Shape
 from abstractor.training.sc.settings import ScModel
 
 OURS = "under a token budget"
@@ -37,10 +39,14 @@ LAYERS = 6
 """Layers of the language model that are kept, of 30: the ratio does not depend on them, the minutes do."""
 
 
+CPU = Compute(torch.device("cpu"), torch.float32, "asked for")
+
+
 class Model(NamedTuple):
     """A model with its tokenised cases."""
 
     name: str
+    corpus: measure.Corpus
     part: Part
     budget: int
 
@@ -66,14 +72,13 @@ def classifier(corpus: measure.Corpus) -> Model:
     items = inputs.tokenise(tokenizer, corpus.codebook, corpus.cases, None)
     rows, targets = [builder.rows(narratives) for narratives in items["narratives"]], items["targets"]
 
-    def score(group: list[int]) -> np.ndarray:
-        batch = inputs.micro_batch([rows[n] for n in group], [targets[n] for n in group], builder.special.pad)
+    def score(group: list[int], length: int) -> np.ndarray:
+        batch = inputs.micro_batch([rows[n] for n in group], [targets[n] for n in group], builder.special.pad, length)
         del batch["targets"]
         return probabilities(layout, model(**batch)).numpy()
 
-    return Model(
-        "sc1_minilm", Part([len(case[0]) for case in rows], 1, score), every.get("infer", Inference).batch_tokens
-    )
+    shapes = [Shape(padded(len(case[0])), 1) for case in rows]
+    return Model("sc1_minilm", corpus, Part(shapes, score), every.get("infer", Inference).batch_tokens)
 
 
 def language_model(corpus: measure.Corpus, threads: int) -> Model:
@@ -84,48 +89,57 @@ def language_model(corpus: measure.Corpus, threads: int) -> Model:
     batcher = setup.batcher(prompts)
     prefixes = tokenise(prompts, corpus.codebook, corpus.cases, None)["prefix"]
 
-    def score(group: list[int]) -> np.ndarray:
-        logits = answer_logits(setup.model, batcher.batch([prefixes[n] for n in group]), prompts.answers)
-        return logits.softmax(dim=2).numpy()
+    def score(group: list[int], length: int) -> np.ndarray:
+        logits = answer_logits(setup.model, batcher.batch([prefixes[n] for n in group], length), prompts.answers)
+        return answers.probabilities(logits, corpus.codebook)
 
-    return Model(ar_scoring.MODEL, Part(batcher.lengths(prefixes), 1, score), setup.budget)
+    shapes = [Shape(padded(length), 1) for length in batcher.lengths(prefixes)]
+    return Model(ar_scoring.MODEL, corpus, Part(shapes, score), setup.budget)
 
 
-def run(model: Model, batches: list[list[int]]) -> np.ndarray:
-    """Probabilities of all cases, in file order."""
-    found: list[Any] = [None] * len(model.part.lengths)
-    for group in batches:
-        for case, values in zip(group, model.part.score(group), strict=True):
-            found[case] = values
-    return np.stack(found)
+def in_file_order(part: Part) -> np.ndarray:
+    """Probabilities of all cases, some at a time, padded to the longest of them."""
+    shapes, found = part.shapes, []
+    for start in range(0, len(shapes), FIXED):
+        group = list(range(start, min(start + FIXED, len(shapes))))
+        found.append(part.score(group, max(shapes[n].length for n in group)))
+    return np.concatenate(found)
+
+
+def under_budget(model: Model, part: Part) -> np.ndarray:
+    """The same as the pipeline computes them."""
+    predictor = Predictor(lambda _: part, model.corpus.codebook, CPU, model.budget)
+    tables = predictor.predict([model.corpus.cases], len(model.corpus.cases), model.name)
+    return pd.concat(tables).loc[model.corpus.cases.index].to_numpy()
 
 
 def compare(model: Model, name: str, repetitions: int) -> measure.Result:
     """Prove the same probabilities, then time both in turn."""
-    lengths, size = model.part.lengths, FIXED
-    ways = {
-        OURS: by_budget(lengths, model.budget),
-        f"batches of {size} in file order": [
-            list(range(len(lengths)))[n : n + size] for n in range(0, len(lengths), size)
-        ],
+    other, lengths = f"batches of {FIXED} in file order", [shape.length for shape in model.part.shapes]
+    ways: dict[str, Callable[[Part], np.ndarray]] = {
+        OURS: lambda part: under_budget(model, part),
+        other: in_file_order,
     }
-    other = list(ways)[1]
-    found = float(np.abs(run(model, ways[OURS]) - run(model, ways[other])).max())
-    sides: dict[str, Callable[[], object]] = {
-        way: lambda batches=batches: run(model, batches)  # type: ignore[misc]
-        for way, batches in ways.items()
-    }
+    tokens, found = {}, {}
+    for way, run in ways.items():
+        padding: list[int] = []
+
+        def counted(group: list[int], length: int, padding: list[int] = padding) -> np.ndarray:
+            padding.append(len(group) * length)
+            return model.part.score(group, length)
+
+        found[way] = run(Part(model.part.shapes, counted))
+        tokens[way] = sum(padding)
+    difference = float(np.abs(found[OURS] - found[other]).max())
+    sides: dict[str, Callable[[], object]] = {way: partial(run, model.part) for way, run in ways.items()}
     seconds = measure.in_turn(sides, repetitions)
-    tokens = {
-        way: sum(len(group) * max(lengths[n] for n in group) for group in batches) for way, batches in ways.items()
-    }
     return measure.Result(
         what=f"{model.name}, {OURS} against {other}",
         sizes=f"{name}: {len(lengths)} cases of {min(lengths)} to {max(lengths)} tokens",
         ratio=measure.ratio(seconds, OURS, other),
         goal=GOAL,
-        same_answer=found <= TOLERANCE,
-        difference=found,
+        same_answer=difference <= TOLERANCE,
+        difference=difference,
         limit=tokens[other] / tokens[OURS],
         seconds=seconds,
         note="limit: the ratio of padded tokens",

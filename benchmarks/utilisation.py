@@ -23,7 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from abstractor.handoff import costs
 from abstractor.handoff.costs import Shape
 from abstractor.machine.compute import Machine, prepare_machine
-from abstractor.models.shared.batching import by_budget
+from abstractor.models.shared.batching import cost
 
 GOALS = {"scoring": 0.75, "training": 0.60}
 PARTS = {
@@ -85,12 +85,12 @@ def ar_trains(setup: ar_scoring.Setup, words: int) -> Job:
 def sc_scores(words: int, cases: int) -> Job:
     """A classifier reads some cases."""
     model = prediction.classifier(one_length(words, cases))
-    lengths, shape = model.part.lengths, Shape.of(sc_training.backbone_config(), head=False)
-    batches = by_budget(lengths, model.budget)
+    lengths = [case.length for case in model.part.shapes]
+    shape, rows = Shape.of(sc_training.backbone_config(), head=False), int(model.budget / cost(max(lengths)))
     flops = costs.forward_flops(shape, sum(lengths), sum(map(costs.full_area, lengths)), 0)
-    run = torch.inference_mode()(partial(prediction.run, model, batches))
+    run = torch.inference_mode()(partial(prediction.under_budget, model, model.part))
     sizes = f"{cases} cases of {max(lengths)} tokens"
-    return Job("scoring", "SC scoring", sizes, shape, len(batches[0]) * max(lengths), flops, run)
+    return Job("scoring", "SC scoring", sizes, shape, rows * max(lengths), flops, run)
 
 
 def sc_trains(words: int, cases: int, threads: int) -> Job:

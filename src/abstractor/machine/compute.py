@@ -35,10 +35,11 @@ class Inference(Machine):
     """How to predict (params section `infer`), out-of-fold and new cases alike."""
 
     batch_tokens: Annotated[int, Field(ge=16)]
-    """Token budget of one forward pass, 16 and up; a batch that does not fit in memory is halved and tried again."""
+    """Token budget of one forward pass, 16 and up. Each pass is filled up to it, so that a case gets the same codes in any
+    file: more suits a GPU with many cases, less a few cases. What does not fit in memory is halved and tried again."""
     chunk_cases: Annotated[int, Field(ge=1)]
-    """Cases read, scored and written together, 1 and up; more of them sort into batches of nearer lengths, and take
-    more memory."""
+    """Cases read, scored and written together, 1 and up; of more of them fewer batches are filled up, and they take more
+    memory."""
     memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
     """GPU memory that the process may take, in 10^9 bytes, above 0; null: all. To try a smaller GPU on a larger one."""
 

@@ -13,8 +13,9 @@ from abstractor.models.ar.answers import answer_logits, check_prompts, probabili
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.reading import Design, read
 from abstractor.models.ar.rows import Batcher, tokenise
+from abstractor.models.shared.batching import padded
 from abstractor.models.shared.local import backbone_folder
-from abstractor.predicting.predictor import Part, Predictor
+from abstractor.predicting.predictor import Part, Predictor, Shape
 
 
 def predictor(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int) -> Predictor:
@@ -73,10 +74,12 @@ def predictor_of(model: Any, reading: Design, codebook: Codebook, compute: Compu
     def read_cases(cases: pd.DataFrame) -> Part:
         prefixes = tokenise(prompts, codebook, cases, None)["prefix"]
 
-        def score(group: list[int]) -> np.ndarray:
-            logits = answer_logits(model, batcher.batch([prefixes[n] for n in group]), prompts.answers)
+        shapes = [Shape(padded(length), batcher.rows_a_case) for length in batcher.lengths(prefixes)]
+
+        def score(group: list[int], length: int) -> np.ndarray:
+            logits = answer_logits(model, batcher.batch([prefixes[n] for n in group], length), prompts.answers)
             return probabilities(logits, codebook)
 
-        return Part(batcher.lengths(prefixes), batcher.rows_a_case, score)
+        return Part(shapes, score)
 
     return Predictor(read_cases, codebook, compute, batch_tokens)

@@ -1,9 +1,14 @@
 """Predicts cases part by part, so that memory does not grow with their number: what SC and AR share.
 
+The arithmetic rounds by the shape of a batch, bfloat16 by up to a tenth of a probability. So a batch has a shape that
+follows from each of its cases alone: rows of one padded length, and as many as the budget holds, the last batch filled
+up. A case gets the same codes in whatever company it comes.
+
 A batch that does not fit in memory is halved and tried again, and the following ones are cut as small: no case is
 lost, and the run says how often it happened.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,18 +24,24 @@ from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import predictions
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, autocast
-from abstractor.models.shared.batching import by_budget, cost
+from abstractor.models.shared.batching import cost
+
+
+class Shape(NamedTuple):
+    """What a case takes of a batch."""
+
+    length: int
+    """Tokens that each of its rows is padded to."""
+    rows: int
 
 
 class Part(NamedTuple):
     """Cases that a model has tokenised."""
 
-    lengths: list[int]
-    """Tokens of each case's longest row."""
-    rows: int
-    """Rows of a case at most."""
-    score: Callable[[list[int]], np.ndarray]
-    """Numbers of some cases -> their probabilities, (cases, columns)."""
+    shapes: list[Shape]
+    """Of each case."""
+    score: Callable[[list[int], int], np.ndarray]
+    """Numbers of some cases of one shape and its length -> their probabilities, (cases, columns)."""
 
 
 class Predictor:
@@ -99,29 +110,39 @@ class Predictor:
         return predictions.table(self._codebook, list(part.index), result)
 
     def _batches(self, part: Part) -> Iterator[tuple[list[int], np.ndarray]]:
-        waiting = by_budget(part.lengths, self._budget / part.rows)[::-1]
-        while waiting:
-            group = waiting.pop()
-            a_case, half = part.rows * cost(max(part.lengths[n] for n in group)), -(-len(group) // 2)
-            if len(group) == 1 or len(group) * a_case <= self._budget:
-                probabilities = _fitting(part.score, group)
+        waiting: dict[Shape, list[int]] = defaultdict(list)
+        for number, shape in enumerate(part.shapes):
+            waiting[shape].append(number)
+        # The dearest first: what does not fit in memory shows at once, not after an hour.
+        for shape in sorted(waiting, key=_cost, reverse=True):
+            numbers = waiting[shape]
+            while numbers:
+                size = max(1, int(self._budget / _cost(shape)))
+                group = numbers[:size]
+                filled = group + group[-1:] * (size - len(group))
+                probabilities = _fitting(part.score, filled, shape.length)
                 if probabilities is not None:
-                    yield group, probabilities
-                    continue
-                if len(group) == 1:
-                    raise messages.case_does_not_fit(part.rows, part.lengths[group[0]])
-                self.halved += 1
-                self._budget = half * a_case
-            waiting += [group[half:], group[:half]]
+                    yield group, probabilities[: len(group)]
+                    numbers = numbers[size:]
+                elif size == 1:
+                    raise messages.case_does_not_fit(shape.rows, shape.length)
+                else:
+                    self.halved += 1
+                    self._budget = -(-size // 2) * _cost(shape)
 
 
-def _fitting(score: Callable[[list[int]], np.ndarray], group: list[int]) -> np.ndarray | None:
+def _cost(shape: Shape) -> float:
+    """Tokens of a case."""
+    return shape.rows * cost(shape.length)
+
+
+def _fitting(score: Callable[[list[int], int], np.ndarray], group: list[int], length: int) -> np.ndarray | None:
     """The probabilities, or None where memory ran out.
 
     A function of its own: the exception, which holds the tensors of the failed pass, is gone when it returns.
     """
     try:
-        return score(group)
+        return score(group, length)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

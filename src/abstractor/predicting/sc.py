@@ -12,8 +12,8 @@ from abstractor.models.sc.columns import Layout, probabilities
 from abstractor.models.sc.forms import FORMS, load
 from abstractor.models.sc.reading import read
 from abstractor.models.sc.rows import micro_batch, tokenise
-from abstractor.models.shared.batching import alignment
-from abstractor.predicting.predictor import Part, Predictor
+from abstractor.models.shared.batching import padded
+from abstractor.predicting.predictor import Part, Predictor, Shape
 
 
 def predictor(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: int) -> Predictor:
@@ -33,18 +33,21 @@ def predictor(codebook: Codebook, folder: Path, compute: Compute, batch_tokens: 
     model = load(folder, reading, codebook, compute.dtype).to(compute.device)
     tokenizer = load_tokenizer(reading.backbone)
     builder = FORMS[reading.form].rows(tokenizer, codebook, reading.max_tokens)
-    layout, multiple = Layout.of(codebook), alignment(compute.device.type)
+    layout = Layout.of(codebook)
 
     def read_cases(cases: pd.DataFrame) -> Part:
         items = tokenise(tokenizer, codebook, cases, None)
         rows = [builder.rows(narratives) for narratives in items["narratives"]]
         targets = items["targets"]
 
-        def score(group: list[int]) -> np.ndarray:
-            batch = micro_batch([rows[n] for n in group], [targets[n] for n in group], builder.special.pad, multiple)
+        # Not beyond what the backbone has positions for.
+        shapes = [Shape(min(padded(max(map(len, case))), builder.max_tokens), len(case)) for case in rows]
+
+        def score(group: list[int], length: int) -> np.ndarray:
+            batch = micro_batch([rows[n] for n in group], [targets[n] for n in group], builder.special.pad, length)
             del batch["targets"]
             return probabilities(layout, model(**to_device(batch, compute))).cpu().numpy()
 
-        return Part([max(map(len, case)) for case in rows], max(map(len, rows)), score)
+        return Part(shapes, score)
 
     return Predictor(read_cases, codebook, compute, batch_tokens)

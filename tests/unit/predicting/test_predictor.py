@@ -12,9 +12,8 @@ from abstractor.base.messages.predicting import ScoringError
 from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.machine.compute import Compute
-from abstractor.models.shared.batching import cost
-from abstractor.predicting import predictor
-from abstractor.predicting.predictor import Part, Predictor
+from abstractor.models.shared.batching import cost, padded
+from abstractor.predicting.predictor import Part, Predictor, Shape
 
 CODEBOOK = Codebook(
     "invented", "one case", {"report": "a report"}, (Variable("Note", "binary", "d", "q", {0: "no", 1: "yes"}, None),)
@@ -36,18 +35,19 @@ class Model:
 
     def __init__(self, room: float = np.inf, fail: Callable[[], None] | None = None) -> None:
         self.room, self.fail = room, fail or of_memory(torch.OutOfMemoryError("no memory"))
-        self.tried: list[int] = []
+        self.tried: list[tuple[int, int]] = []
 
     def read(self, cases: pd.DataFrame) -> Part:
         tokens = cases["report"].tolist()
 
-        def score(group: list[int]) -> np.ndarray:
-            self.tried.append(len(group))
-            if len(group) * cost(max(tokens[n] for n in group)) > self.room:
+        def score(group: list[int], length: int) -> np.ndarray:
+            assert {padded(tokens[n]) for n in group} == {length}
+            self.tried.append((len(group), length))
+            if len(group) * cost(length) > self.room:
                 self.fail()
             return np.array([[tokens[n] / 100] for n in group])
 
-        return Part(tokens, 1, score)
+        return Part([Shape(padded(count), 1) for count in tokens], score)
 
 
 def predicted(model: Model, budget: int, size: int = 10) -> tuple[pd.DataFrame, Predictor]:
@@ -80,28 +80,46 @@ def test_a_batch_that_does_not_fit_is_halved_and_no_case_is_lost(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model(room=40, fail=of_memory(error))
-    table, predictor = predicted(model, 1000)
+    table, predictor = predicted(model, 100)
 
     assert table["Note"].to_numpy() == pytest.approx(np.array(TOKENS) / 100)
-    # All ten (304 tokens), five, three of the longest fail; nothing of that size is tried again.
-    assert model.tried[:4] == [10, 5, 3, 2]
-    assert predictor.halved == 4
-    assert "m/0: 4 batches did not fit in memory and were halved" in capsys.readouterr().out
+    # Three rows of 32 tokens fail, and two; one fits, and from then on no batch is dearer than that.
+    assert model.tried[:4] == [(3, 32), (2, 32), (1, 32), (2, 16)]
+    assert predictor.halved == 2
+    assert "m/0: 2 batches did not fit in memory and were halved" in capsys.readouterr().out
 
 
 def test_later_parts_start_with_what_fitted() -> None:
     model = Model(room=40)
     _, predictor = predicted(model, 1000, size=5)
     first = predictor.halved
+    assert first
     model.tried.clear()
     list(predictor.predict([CASES], len(CASES), "m/0"))
 
     assert predictor.halved == first
-    assert sum(model.tried) == len(CASES)
+    assert all(count * cost(length) <= 40 for count, length in model.tried)
+
+
+@pytest.mark.parametrize("budget", [1, 40, 1000])
+def test_a_case_has_the_same_shape_of_batch_in_any_company(budget: int) -> None:
+    def batches(cases: pd.DataFrame) -> dict[int, set[int]]:
+        model = Model()
+        list(Predictor(model.read, CODEBOOK, CPU, budget).predict([cases], len(cases), "m/0"))
+        found: dict[int, set[int]] = {}
+        for count, length in model.tried:
+            found.setdefault(length, set()).add(count)
+        return found
+
+    every = batches(CASES)
+    assert all(len(counts) == 1 for counts in every.values())
+    for number in range(len(CASES)):
+        alone = batches(CASES[number : number + 1])
+        assert alone.items() <= every.items()
 
 
 def test_a_single_case_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ScoringError, match=r"1 rows of 30 tokens does not fit in memory; lower max_tokens"):
+    with pytest.raises(ScoringError, match=r"1 rows of 32 tokens does not fit in memory; lower max_tokens"):
         predicted(Model(room=20), 1000)
 
 
@@ -110,11 +128,12 @@ def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
         predicted(Model(room=20, fail=of_memory(RuntimeError("shape mismatch"))), 1000)
 
 
-def test_a_case_that_was_never_scored_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = predictor.by_budget
-    monkeypatch.setattr(predictor, "by_budget", lambda lengths, budget: whole(lengths, budget)[:-1])
+def test_a_case_that_was_never_scored_is_refused() -> None:
+    def read(cases: pd.DataFrame) -> Part:
+        return Part([Shape(8, 1)] * (len(cases) - 1), lambda group, _: np.full((len(group), 1), 0.5))
+
     with pytest.raises(PredictionsError):
-        predicted(Model(room=1000), 40)
+        list(Predictor(read, CODEBOOK, CPU, 40).predict([CASES], len(CASES), "m/0"))
 
 
 def test_a_stopped_run_scores_only_what_it_had_not_finished(tmp_path: Path) -> None:
@@ -127,10 +146,12 @@ def test_a_stopped_run_scores_only_what_it_had_not_finished(tmp_path: Path) -> N
     stopped = run()
     assert [len(next(stopped)) for _ in range(2)] == [4, 4]
     stopped.close()
+    model.tried.clear()
     resumed = list(run())
     assert [len(table) for table in resumed] == [4, 4, 2]
     pd.testing.assert_frame_equal(pd.concat(resumed), whole, check_exact=True)
-    assert model.tried == [4, 4, 2]
+    assert {length for _, length in model.tried} == {8}  # the last part's, of 2 and 7 tokens
+    assert len(model.tried) == 1
 
 
 @pytest.mark.parametrize("left", [b"", b"PAR1 and no more"])

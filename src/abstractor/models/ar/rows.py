@@ -113,10 +113,10 @@ class Batcher:
         """Numbers of the cases that go together; `copies` passes share a batch."""
         return by_budget(self.lengths(prefixes), self.budget / (copies * self.rows_a_case))
 
-    def batch(self, prefixes: Sequence[Sequence[int]]) -> Batch:
-        """The tensors of some cases."""
+    def batch(self, prefixes: Sequence[Sequence[int]], length: int | None = None) -> Batch:
+        """The tensors of some cases, their rows of the given length; None: of the shortest that holds them all."""
         make = pack if self.packed else separate
-        return make(prefixes, self.prompts.suffixes, self.pad, self.multiple)
+        return make(prefixes, self.prompts.suffixes, self.pad, length or self.multiple)
 
     def collator(
         self, copies: int, swap: float = 0.0, rewrite: float = 0.0, seed: int = 0

@@ -11,6 +11,15 @@ def cost(length: int) -> float:
     return length * (1 + length / MASK_TOKENS)
 
 
+def padded(length: int) -> int:
+    """What a row to predict is padded to, whatever its neighbours: a multiple of 8, from 64 on at most an eighth more.
+
+    Rounding depends on the shape of a batch. Where that follows from the case alone, so do its probabilities.
+    """
+    step = 1 << max(3, length.bit_length() - 4)
+    return -(-length // step) * step
+
+
 def alignment(device: str) -> int:
     """What row lengths are rounded up to: CUDA's attention kernels want key lengths in steps of 8."""
     return 8 if device == "cuda" else 1

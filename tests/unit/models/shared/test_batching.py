@@ -1,8 +1,10 @@
 from itertools import chain
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
-from abstractor.models.shared.batching import MASK_TOKENS, by_budget, cost
+from abstractor.models.shared.batching import MASK_TOKENS, by_budget, cost, padded
 from abstractor.training.loop.steps import Extra, Steps
 
 
@@ -61,3 +63,11 @@ def test_pools_bring_near_equal_lengths_together() -> None:
         return float(np.mean([np.ptp(lengths[step]) for step in Steps(lengths.tolist(), 8, pool, 0)]))
 
     assert spread(16) < spread(1) / 4
+
+
+@given(st.integers(1, 200_000))
+def test_a_padded_row_is_a_little_longer_and_of_few_lengths(length: int) -> None:
+    assert padded(length) % 8 == 0
+    assert length <= padded(length) < length + max(8, length / 8 + 1)
+    assert padded(padded(length)) == padded(length)
+    assert padded(length) <= padded(length + 1)

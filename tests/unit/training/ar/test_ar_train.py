@@ -12,7 +12,8 @@ import torch
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
 from abstractor.models.ar import loading
-from abstractor.models.ar.answers import pick, question_logits
+from abstractor.models.ar.answers import answer_logits, pick, question_logits
+from abstractor.models.ar.packing import Batch
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.reading import Reading, save
 from abstractor.models.ar.rows import Batcher, constant_loss, option_targets, tokenise
@@ -168,6 +169,35 @@ def test_rdrop_compares_two_passes_of_the_same_cases(
     assert not torch.allclose(first, second)
     torch.testing.assert_close(found.supervised, supervised)
     torch.testing.assert_close(found.total, supervised + 2.0 * symmetric_kl(first, second))
+
+
+@pytest.mark.parametrize("layout", ["packed", "separate"])
+def test_a_case_comes_in_batches_of_one_shape_whatever_its_company(
+    project: Path,
+    settings: dict[str, Any],
+    codebook: Codebook,
+    examples: Examples,
+    layout: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params = ArModel(**settings | {"epochs": 1})
+    outcome = train(params, codebook, examples, CPU, (7, "m", 0))
+    save(outcome.model, Reading.of(params, codebook)._replace(layout=layout), Path("models/m/0"))
+    shapes = set()
+
+    def recorded(model: Any, batch: Batch, answers: Any) -> Any:
+        shapes.add(tuple(batch.input_ids.shape))
+        return answer_logits(model, batch, answers)
+
+    monkeypatch.setattr("abstractor.predicting.ar.answer_logits", recorded)
+    cases = examples.cases.assign(Coroner=["none " * (3 * number % 17) for number in range(len(examples.cases))])
+    together = predicted(codebook, cases)
+    known = shapes.copy()
+    for few in (cases[:1], cases[::3], cases[-4:]):
+        alone = predicted(codebook, few)
+        pd.testing.assert_frame_equal(alone, together.loc[alone.index], rtol=0, atol=1e-7)
+    assert shapes == known
+    assert len(known) > 1
 
 
 def test_training_learns_and_prediction_recovers_it(

@@ -172,6 +172,35 @@ def test_same_seed_same_weights_another_seed_others(
     assert not torch.equal(weights(0), weights(1))
 
 
+@pytest.mark.parametrize("form", ["concatenated", "apart"])
+def test_a_case_comes_in_batches_of_one_shape_whatever_its_company(
+    project: Path,
+    params: ScModel,
+    codebook: Codebook,
+    cases: pd.DataFrame,
+    form: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save(FORMS[form].build(params, codebook), Reading.of(params, form, codebook), Path("models/m/0"))
+    shapes = set()
+
+    def recorded(*arguments: Any) -> dict[str, Any]:
+        batch = micro_batch(*arguments)
+        shapes.add(tuple(batch["input_ids"].shape))
+        return batch
+
+    monkeypatch.setattr("abstractor.predicting.sc.micro_batch", recorded)
+    # Of different lengths, and some with a single report.
+    longer = cases.assign(Coroner=["sad " * (9 * number % 50) for number in range(len(cases))])
+    together = predicted(codebook, longer, 300)
+    known = shapes.copy()
+    for few in (longer[:1], longer[::3], longer[-4:]):
+        alone = predicted(codebook, few, 300)
+        pd.testing.assert_frame_equal(alone, together.loc[alone.index], rtol=0, atol=1e-7)
+    assert shapes == known
+    assert len(known) > 2
+
+
 def test_predictions_do_not_depend_on_batches_or_order(
     project: Path, params: ScModel, codebook: Codebook, cases: pd.DataFrame
 ) -> None:
