@@ -28,6 +28,7 @@ TITLES = {
     "ensemble": "Weights and thresholds",
     "utilisation": "Fraction of the machine",
     "plan_check": "Counted against measured seconds",
+    "beside": "Beside another job",
     "growth": "Growth with the number of cases",
     "reruns": "Reruns and starts",
 }

@@ -25,6 +25,8 @@ def run_script(main: Callable[[], None]) -> None:
     Every file the script writes is readable by its owner only, and a crash leaves no image of the memory.
     """
     os.umask(0o077)
+    # Before OpenMP is loaded: threads that wait by spinning keep a core from the job that they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     _close_to_others()
     _withhold_messages()

@@ -1,6 +1,7 @@
 """Where a run computes: device and dtype with their reasons, threads, memory."""
 
 import os
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +29,20 @@ class Machine(Strict):
     """Of the arithmetic: float32, bfloat16, float16 or auto (bfloat16 where the hardware has it, else float32 on a CPU,
     float16 on a GPU). Weights that are trained stay in float32."""
     threads: Annotated[int, Field(ge=1, le=256)]
-    """CPU threads, 1 to 256. Fixed, because another number of threads may change the last bits of a result."""
+    """CPU threads, 1 to 256, at most as many as there are cores and as OMP_NUM_THREADS allows, which is said. Another
+    number of threads may change the last bits of a result."""
 
 
 class Inference(Machine):
     """How to predict (params section `infer`), out-of-fold and new cases alike."""
 
     batch_tokens: Annotated[int, Field(ge=16)]
-    """Token budget of one forward pass, 16 and up. Each pass is filled up to it, so that a case gets the same codes in any
-    file: more suits a GPU with many cases, less a few cases. What does not fit in memory is halved and tried again."""
+    """Token budget of one forward pass, 16 and up. Each pass is filled up to it, so that a case gets the same codes in
+    any file: more suits a GPU with many cases, less a few cases. What does not fit in memory is halved and tried
+    again."""
     chunk_cases: Annotated[int, Field(ge=1)]
-    """Cases read, scored and written together, 1 and up; of more of them fewer batches are filled up, and they take more
-    memory."""
+    """Cases read, scored and written together, 1 and up; of more of them fewer batches are filled up, and they take
+    more memory."""
     memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
     """GPU memory that the process may take, in 10^9 bytes, above 0; null: all. To try a smaller GPU on a larger one."""
 
@@ -66,7 +69,7 @@ def prepare_machine(machine: Machine) -> Compute:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning)
-    torch.set_num_threads(machine.threads)
+    torch.set_num_threads(threads(machine)[0])
     torch.use_deterministic_algorithms(True, warn_only=True)
     # A debugging aid that costs 5 % of a training step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -135,7 +138,7 @@ def choose(machine: Machine) -> Compute:
             raise messages.no_float16_on_a_cpu()
         where = "asked for" if machine.device == "cpu" else "no CUDA device found"
         dtype, why = _cpu_dtype() if machine.dtype == "auto" else (getattr(torch, machine.dtype), "asked for")
-        return Compute(torch.device("cpu"), dtype, f"cpu ({where}), {dtype} ({why}), {machine.threads} threads")
+        return Compute(torch.device("cpu"), dtype, f"cpu ({where}), {dtype} ({why}), {threads(machine)[1]}")
     name, native = torch.cuda.get_device_name(0), torch.cuda.get_device_capability(0) >= (8, 0)
     if machine.dtype == "auto":
         dtype = torch.bfloat16 if native else torch.float16
@@ -154,6 +157,22 @@ def _cpu_dtype() -> tuple["torch.dtype", str]:
     if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
         return torch.bfloat16, "the processor multiplies it natively, two to three times as fast as float32"
     return torch.float32, "the processor has no bfloat16"
+
+
+def threads(machine: Machine) -> tuple[int, str]:
+    """How many CPU threads to compute with, and that in words.
+
+    More than there are cores wait for each other; a batch system says by OMP_NUM_THREADS what is its share.
+    """
+    cores = len(os.sched_getaffinity(0))
+    allowed = re.match("[1-9][0-9]*", os.environ.get("OMP_NUM_THREADS", ""))
+    limits = {"the parameter": machine.threads, "cores": cores} | (
+        {"OMP_NUM_THREADS": int(allowed[0])} if allowed else {}
+    )
+    limit = min(limits, key=lambda name: limits[name])
+    count = limits[limit]
+    lowered = "" if count == machine.threads else f" ({limit}; params.yaml: {machine.threads})"
+    return count, f"{count} threads{lowered}"
 
 
 def autocast(compute: Compute) -> "torch.autocast":
