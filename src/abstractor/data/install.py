@@ -36,6 +36,9 @@ MADE = "demo"
 """The corpus that its own stage makes."""
 
 
+TODO = "TODO"
+"""Stands in a drafted codebook where a person has to write."""
+
 _Table = tuple[Sequence[str], Iterable[Sequence[object]]]
 """Header and rows."""
 
@@ -74,7 +77,7 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
         CorpusError: the name, files or cases break the rules of a raw corpus, or the target is not ours to write.
         CodebookError: the codebook breaks its own.
     """
-    _check_name(name)
+    check_name(name)
     target, chosen = data / "codebooks" / f"{name}.yaml", codebook or source / "codebook.yaml"
     if codebook is None and not chosen.is_file():
         if not target.is_file():
@@ -83,6 +86,8 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
     book, folder = codebooks.load(chosen), data / "raw" / name
     told: list[str] = []
     problems = Problems()
+    with problems.gathered():
+        _check_written(chosen, book)
     found: dict[str, Path | None] = dict.fromkeys(_WRITTEN)
     for stem in _WRITTEN:
         with problems.gathered():
@@ -128,7 +133,7 @@ def lay_new_cases(name: str, source: Path, data: Path) -> Imported:
             is not ours to write.
         CodebookError: there is no codebook of this name, or it breaks its own rules.
     """
-    _check_name(name)
+    check_name(name)
     target, folder = data / "codebooks" / f"{name}.yaml", data / "raw" / name
     book = codebooks.load(target)
     told: list[str] = []
@@ -147,6 +152,15 @@ def lay_new_cases(name: str, source: Path, data: Path) -> Imported:
     labels = _with_former(folder / "test_labels.csv", book, new.cases.labels, told)
     _lay(folder, _new_tables(book, new, labels), None)
     return Imported(0, len(labels), _coded(labels), before, told)
+
+
+def _check_written(path: Path, book: Codebook) -> None:
+    """Refuse a draft: a language model would be asked what stands in it."""
+    texts = {variable.name: [variable.definition, *variable.values.values()] for variable in book.variables}
+    texts |= {name: [text] for name, text in book.narratives.items()} | {"unit": [book.unit]}
+    unwritten = [name for name, found in texts.items() if TODO in found]
+    if unwritten:
+        raise messages.unwritten(path, unwritten, TODO)
 
 
 class _New(NamedTuple):
@@ -264,7 +278,7 @@ def _lay(folder: Path, tables: dict[str, _Table], codebook: tuple[Path, Path] | 
         partials = {}
         for stem, (header, rows) in tables.items():
             partials[stem] = stack.enter_context(prepared(folder / f"{stem}.csv"))
-            _write(partials[stem], header, rows)
+            write_csv(partials[stem], header, rows)
         if codebook:
             copied = stack.enter_context(prepared(codebook[1]))
             shutil.copyfile(codebook[0], copied)
@@ -276,7 +290,12 @@ def _lay(folder: Path, tables: dict[str, _Table], codebook: tuple[Path, Path] | 
             partial.replace(folder / f"{stem}.csv")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse a name that no imported corpus may have.
+
+    Raises:
+        CorpusError: it has another form, or is the made-up corpus'.
+    """
     try:
         TypeAdapter(CorpusName).validate_python(name)
     except ValidationError:
@@ -327,7 +346,8 @@ def _placeholders(book: Codebook, layout: Layout) -> _Table:
     return ["uid", *layout.variables], ([uid, *placeholders] for uid in layout.uids)
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table as every raw one is written here."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

@@ -183,6 +183,19 @@ def made_corpus(name: str) -> CorpusError:
     )
 
 
+def unwritten(path: Path, names: Sequence[str], mark: str) -> CorpusError:
+    return CorpusError(f"{path}: {_some(names)} still say {mark}; write there what they stand for")
+
+
+def draft_there(path: Path) -> CorpusError:
+    return CorpusError(f"{path} is there, and somebody may have written in it; remove it, or choose another NAME")
+
+
+def nothing_to_draft(path: Path, texts: bool) -> CorpusError:
+    expected = "columns of codes (0 and 1, or a few whole numbers)" if texts else "a column of texts"
+    return CorpusError(f"{path}: expected uid, texts and codes, found no {expected}; put texts and codes in one table")
+
+
 def no_such_file(source: Path, stem: str) -> CorpusError:
     return CorpusError(f"{source} holds neither {stem}.csv nor {stem}.parquet; one of them is needed")
 

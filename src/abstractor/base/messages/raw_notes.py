@@ -29,7 +29,7 @@ def copies(within: int, count: int, where: str) -> str:
 
 
 def copies_across(count: int) -> str:
-    return f"{count} new cases have the same text as training cases: a score on them is no score on new text"
+    return f"{count} new cases have the same text as training cases; they are left out of the score of `evaluate`"
 
 
 def labels_kept(count: int) -> str:

@@ -235,7 +235,7 @@ def test_equal_texts_are_counted_aloud(source: Path) -> None:
     expected = [
         "1 of 6 training cases have the same text as an earlier one",
         "1 of 5 new cases have the same text as an earlier one",
-        "3 new cases have the same text as training cases: a score on them is no score on new text",
+        "3 new cases have the same text as training cases; they are left out of the score of `evaluate`",
     ]
     assert lay(source).told == expected
     assert lay_new((source / "test_features.csv").read_text()).told == expected
@@ -267,7 +267,7 @@ def test_a_full_disk_leaves_the_corpus_as_it_was(source: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     (source / "codebook.yaml").write_text(CODEBOOK + "# another\n")
-    monkeypatch.setattr(install, "_write", full)
+    monkeypatch.setattr(install, "write_csv", full)
     with pytest.raises(OSError):
         lay(source)
     assert {name: text for name, text in content(Path("data")).items() if "former" not in name} == before
