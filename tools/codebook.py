@@ -20,9 +20,8 @@ def main() -> None:
     out = Path("data/drafts", args.name)
     found = draft(args.name, args.source, out)
     print(f"{out}: {found.training} training cases, {found.new} without any label as new cases")
-    print(
-        f"narratives: {', '.join(found.narratives)}; {found.binary} binary and {found.categorical} categorical variables"
-    )
+    print(f"narratives: {', '.join(found.narratives)}")
+    print(f"variables: {found.binary} binary, {found.categorical} categorical")
     if found.left_out:
         print(f"left out, neither long texts nor codes: columns {', '.join(map(str, found.left_out))}")
     features = "" if found.new else f", put new cases into {out}/test_features.csv"
