@@ -35,7 +35,8 @@ owner_only := umask 077 &&
 no_half_copies := find data models -type f -name '.*.tmp' -delete
 
 .PHONY: help setup repro mend test test-slow quick codebook corpus baseline new-cases remote check-remote push pull \
-  predict hand-back blend recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs lock supply-chain audit clean
+  predict hand-back blend recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs lock \
+  supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

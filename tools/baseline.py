@@ -10,7 +10,7 @@ from abstractor.base.script import run_script
 from abstractor.data import predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.prepared import read_prepared_labels
-from abstractor.scoring.scores import crossfit
+from abstractor.scoring.scores import crossfit, metrics
 
 
 def main() -> None:
@@ -20,7 +20,9 @@ def main() -> None:
     book = codebook.load(Path(f"data/codebooks/{name}.yaml"))
     predicted = predictions.read(Path("data/predictions/baseline/oof.parquet"), book)
     labels = read_prepared_labels(Path("data/prepared/labels.parquet"), book)
-    mean = crossfit.report(book, predicted, labels, seed)["f1"]["mean"]
+    labels = labels.loc[predicted.index]
+    decisions = crossfit.decide(book, predicted, labels, crossfit.parts(book, labels, seed))
+    mean = metrics.scores(book, labels, decisions)["mean"]
     print(f"{name}: baseline, {len(predicted)} cases out-of-fold, mean F1 {mean:.4f} over {len(book.names)} variables")
 
 
