@@ -1,10 +1,14 @@
 """A drafted codebook: what each column becomes, and that it is refused until it is written."""
 
+import os
+import runpy
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from support import ROOT
 
 from abstractor.base.errors import UserError
 from abstractor.base.yaml_file import read_yaml
@@ -75,6 +79,17 @@ def test_what_somebody_wrote_is_not_replaced(table: Path) -> None:
     assert (out / "codebook.yaml").read_text() == "mine"
     shutil.rmtree(out)
     draft("mine", table, out)
+
+
+def test_the_script_says_what_to_do_next(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["codebook.py", "mine", str(table)])
+    monkeypatch.setattr(os, "umask", lambda _: 0)
+    runpy.run_path(str(ROOT / "tools/codebook.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "variables: 2 binary, 1 categorical" in printed and "columns 1, 6, 9, 10" in printed
+    assert printed.endswith("data/drafts/mine/codebook.yaml, then\nmake corpus NAME=mine FROM=data/drafts/mine\n")
 
 
 @pytest.mark.parametrize(
