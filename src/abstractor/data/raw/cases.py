@@ -162,7 +162,7 @@ def read_layout(path: Path, codebook: Codebook, uids: Sequence[str] | pd.Index) 
     table = read_table(path, ["uid", *codebook.names], others=False)
     found = _uids(path, table, [])
     _same_cases(path, table, found, pd.Index(uids))
-    return Layout(tuple(found), tuple(name for name in table.header if name in table.columns and name != "uid"))
+    return Layout(tuple(found), tuple(name for name in table.header if name != "uid"))
 
 
 def _features(path: Path, codebook: Codebook, told: list[str] | None) -> pd.DataFrame:
@@ -194,7 +194,7 @@ def _texts(path: Path, name: str, table: RawTable, told: list[str]) -> list[str]
             raise messages.too_many_marks(path, row, name)
     lines = (text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text for text in column)
     texts = [unicodedata.normalize("NFC", text).strip() for text in lines]
-    marks = Counter(mark for text in texts if len(text) <= _LONGEST_MARK and (mark := text.lower()) in MARKS)
+    marks = Counter(text for text in texts if len(text) <= _LONGEST_MARK and text.lower() in MARKS)
     if not marks:
         return texts
     told.append(notes.marks(path, name, marks))
@@ -256,7 +256,7 @@ def _codes(path: Path, variable: Variable, table: RawTable, told: list[str]) -> 
     codes, marks = [], Counter[str]()
     for row, label in zip(table.rows, table.columns[variable.name], strict=True):
         code = known.get(label.strip())
-        if code is None and (mark := label.strip().lower()) in MARKS:
+        if code is None and (mark := label.strip()).lower() in MARKS:
             code, marks[mark] = NOT_CODED, marks[mark] + 1
         if code is None:
             number = _SHORT_NUMBER.fullmatch(label.strip())

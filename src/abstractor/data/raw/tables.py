@@ -37,7 +37,7 @@ class RawTable(NamedTuple):
     """A file's header and the cells of the columns that were asked for."""
 
     header: list[str]
-    """Columns that were asked for stand under the names asked for."""
+    """Columns that were asked for stand under the names asked for; those that say nothing are left out."""
     columns: dict[str, list[str]]
     """Column -> its cells, "" where empty; at least one row."""
     rows: Sequence[int]
@@ -121,6 +121,10 @@ def _check_header(
         raise messages.unknown_columns(path, unknown[0] + 1, len(header[unknown[0]]), len(unknown))
 
 
+def _known(header: list[str], names: Sequence[str], others: bool) -> list[str]:
+    return header if others else [name for name in header if name in names]
+
+
 def _says_nothing(cells: list[str]) -> bool:
     """Whether they are all empty, as spreadsheets add columns, or count the rows, as pandas and R do."""
     found = [cell.strip() for cell in cells]
@@ -142,7 +146,7 @@ def _read_csv(path: Path, names: Sequence[str], others: bool, told: list[str]) -
     if not kept:
         raise messages.header_alone(path)
     told += dropped
-    return RawTable(header, {name: cells(header.index(name)) for name in names}, numbers)
+    return RawTable(_known(header, names, others), {name: cells(header.index(name)) for name in names}, numbers)
 
 
 def _cases(path: Path, rows: list[list[str]]) -> tuple[list[list[str]], Sequence[int], list[str]]:
@@ -175,7 +179,7 @@ def _blank(row: list[str]) -> bool:
 
 def _delimiter(text: str, names: Sequence[str]) -> str:
     """What stands between the cells: of the first line, what parts it into most of the columns asked for."""
-    line, wanted = text.lstrip().partition("\n")[0], {_key(name) for name in names}
+    line, wanted = text.lstrip().partition("\n")[0], {"id", *map(_key, names)}
     parted = {mark: {_key(name.strip(' \r"')) for name in line.split(mark)} for mark in _DELIMITERS}
     return max(_DELIMITERS, key=lambda mark: len(parted[mark] & wanted))
 
@@ -247,7 +251,7 @@ def _read_parquet(path: Path, names: Sequence[str], others: bool, told: list[str
     if not file.metadata.num_rows:
         raise messages.no_rows(path)
     columns = {name: cells(header.index(name)) for name in names}
-    return RawTable(header, columns, range(1, file.metadata.num_rows + 1))
+    return RawTable(_known(header, names, others), columns, range(1, file.metadata.num_rows + 1))
 
 
 def _parquet_cells(path: Path, name: str | None, before: int, column: Any) -> list[str]:

@@ -64,8 +64,10 @@ def test_reads_unicode_text_of_a_spreadsheet(book: Codebook, put: Callable[..., 
 @pytest.mark.parametrize("name", ["UID", " Uid", "ID", "id"])
 def test_takes_other_names_of_the_uid(book: Codebook, put: Callable[..., Path], name: str) -> None:
     told: list[str] = []
-    found = read_features(put(f"{name},REPORT A,Report_B\na,x,y\n"), book, told)
+    path = put(f"{name};REPORT A;Report_B\na;x;y\n")
+    found = read_features(path, book, told)
 
+    assert read_uids(path).tolist() == ["a"]
     assert found.loc["a"].tolist() == ["x", "y"]
     assert sorted(line.split(": ")[1] for line in told) == [
         "column 1 is taken for uid",
@@ -77,7 +79,7 @@ def test_takes_other_names_of_the_uid(book: Codebook, put: Callable[..., Path], 
 def test_takes_other_names_of_variables_only_where_one_is_meant(book: Codebook, put: Callable[..., Path]) -> None:
     labels = read_labels(put("uid,depressed mood,PLACE-TYPE\na,1,2\n"), book, ["a"])
     assert labels.loc["a"].tolist() == [1, 2]
-    layout = read_layout(put("UID,Place Type,depressedmood\na,1,2\n"), book, ["a"])
+    layout = read_layout(put(",UID,Place Type,depressedmood\n0,a,1,2\n"), book, ["a"])
     assert layout.variables == ("place_type", "DepressedMood")
     with pytest.raises(UserError, match="no column DepressedMood"):
         read_labels(put("uid,depressedmood,DEPRESSEDMOOD,place_type\na,1,1,1\n"), book, ["a"])
@@ -117,7 +119,9 @@ def test_a_mark_of_nothing_is_empty(book: Codebook, put: Callable[..., Path], ma
     features = put(f"uid,report_a,report_b\na, {mark.upper()} ,x\nb,{mark},{mark} y\n")
     assert read_features(features, book, told)["report_a"].tolist() == ["", ""]
     assert read_features(features, book)["report_b"].tolist() == ["x", f"{mark} y"]
-    assert told == [f"{features}: 2 cells of report_a hold {mark} and count as empty"]
+    spelt = sorted({mark, mark.upper()})
+    told_of = ", ".join(f"{2 // len(spelt)} cells of report_a hold {each}" for each in spelt)
+    assert told == [f"{features}: {told_of} and count as empty"]
     labels = put(f"uid,DepressedMood,place_type\na,{mark},2\nb,1,{mark}\n")
     assert read_labels(labels, book, ["a", "b"]).to_numpy().tolist() == [[-1, 2], [1, -1]]
     with pytest.raises(UserError, match="row 2: every narrative is empty"):
