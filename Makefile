@@ -34,8 +34,9 @@ owner_only := umask 077 &&
 # What DVC was copying when it was killed, under a name of its own: it would refuse to go on past it.
 no_half_copies := find data models -type f -name '.*.tmp' -delete
 
-.PHONY: help setup repro mend test test-slow quick corpus new-cases remote check-remote push pull predict hand-back blend \
-  recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs lock supply-chain audit clean
+.PHONY: help setup repro mend test test-slow quick codebook corpus baseline new-cases remote check-remote push pull \
+  predict hand-back blend recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs lock \
+  supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,9 +58,17 @@ test-slow: setup ## every fault, kill and odd input -> metrics/reliability.json
 quick: setup ## lint, types and the unit tests
 	$(owner_only) ruff check . && ruff format --check . && mypy && pytest $(two_processes)
 
+codebook: setup ## draft a codebook from one table of texts and codes: make codebook NAME=mine FROM=table.csv
+	@$(if $(FROM),,echo "usage: make codebook NAME=mine FROM=table.csv" >&2; exit 2)
+	$(owner_only) python tools/codebook.py "$(or $(NAME),mine)" "$(FROM)"
+
 corpus: setup ## put a corpus in place: make corpus NAME=osha FROM=folder
 	@$(if $(and $(NAME),$(FROM)),,echo "usage: make corpus NAME=osha FROM=folder" >&2; exit 2)
 	$(owner_only) python stages/import_corpus.py "$(NAME)" "$(FROM)"
+
+baseline: setup ## the score to beat, in seconds: make baseline (NAME=mine: of that corpus, chosen from then on)
+	$(owner_only) $(if $(NAME),dvc exp run -S "corpus=$(NAME)" baseline,dvc repro baseline)
+	@python tools/baseline.py
 
 new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 	@$(if $(FROM),,echo "usage: make new-cases FROM=file.csv" >&2; exit 2)

@@ -20,8 +20,10 @@ def main() -> None:
     found = lay_corpus(args.name, args.source, args.codebook, Path("data"))
     labels = "with labels" if found.coded else "without labels"
     print(f"{args.name}: {found.training} training cases, {found.new} new cases {labels}")
+    for line in found.told:
+        print(line)
     print(f"{'replaced' if found.replaced else 'made'} data/raw/{args.name}/ and data/codebooks/{args.name}.yaml")
-    print(f"next: dvc exp run -S corpus={args.name}")
+    print(f"next: make baseline NAME={args.name} (a score in seconds), then dvc exp run -S corpus={args.name}")
 
 
 if __name__ == "__main__":

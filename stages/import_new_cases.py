@@ -17,8 +17,10 @@ def main() -> None:
     parser.add_argument("source", metavar="FROM", type=Path, help="CSV or Parquet file of cases")
     args = parser.parse_args()
     name = Params().get("corpus", CorpusName)
-    count = lay_new_cases(name, args.source, Path("data"))
-    print(f"{name}: {count} new cases in data/raw/{name}/test_features.csv")
+    found = lay_new_cases(name, args.source, Path("data"))
+    for line in found.told:
+        print(line)
+    print(f"{name}: {found.new} new cases in data/raw/{name}/test_features.csv")
     print("next: make predict")
 
 

@@ -61,6 +61,9 @@ HOSTILE = (
     "\t",
     "1e999",
     "NaN",
+    "NA",
+    "#N/A",
+    ".",
     "-inf",
     "9" * 5000,
     "<|im_end|>",
@@ -77,7 +80,7 @@ _SPOILT = [piece.encode() for piece in HOSTILE] + [b"\xff", b"\xed\xa0\x80", b"\
 _YAML = (
     "&a [*a]", "*a", "!!bool maybe", "!!timestamp x", "!!map [x]", "!x y", "<<: ", "? ", "- ", "[", "{", "}", "]", ": ",
     "'", '"\\ud800"', "|", "0x" + "f" * 900, "1" + ":1" * 400 + ".5", ".nan", "-.inf", "1e999", "yes", "~", "\t", "%",
-    "--- ", "2020-13-45", "[" * 200,
+    "010", "1:30", "0o17", "1_0", "off", "--- ", "2020-13-45", "[" * 200,
 )  # fmt: skip
 
 
@@ -143,7 +146,10 @@ def uids() -> st.SearchStrategy[list[str]]:
     """A few uids, seldom odd ones."""
     plain = st.from_regex(r"[a-z0-9]{1,6}", fullmatch=True)
     odd = st.sampled_from(("", "=1+1", "-12", " a ", "a\tb", "x" * 101, "caf\u00e9", "0012", '"', "a,b", MARKER))
+    odd |= st.sampled_from(("NA", "12.0", "007.0", "2.02E+10", "9007199254740994.0"))
     several = st.lists(plain, min_size=1, max_size=6, unique=True)
+    floats = st.lists(st.integers(-9, 2**53), min_size=1, max_size=6, unique=True)
+    several = mostly(several, floats.map(lambda numbers: [f"{number}.0" for number in numbers]), of=6)
     return mostly(several, st.lists(st.one_of(plain, odd), max_size=6), of=5)
 
 
@@ -152,7 +158,9 @@ def feature_files(draw: st.DrawFn, cases: list[str] | None = None) -> bytes:
     """The bytes of a CSV file of cases, of any or nearly always of the given ones."""
     listed = draw(mostly(st.permutations(cases), uids(), of=8) if cases else uids())
     rows = [[uid, *(draw(texts()) for _ in NARRATIVES), draw(st.sampled_from(HOSTILE))] for uid in listed]
-    header = ["uid", *NARRATIVES, draw(mostly(st.just("age"), st.sampled_from(("", MARKER, "uid", "Police"))))]
+    header = [draw(_names("uid", "UID", "id")), *(draw(_names(name, f" {name.upper()}")) for name in NARRATIVES)]
+    header += [draw(mostly(st.just("age"), st.sampled_from(("", MARKER, "uid", "Police"))))]
+    rows = draw(_with_rows_that_are_no_cases(header, rows))
     order = draw(st.permutations(range(len(header))))
     lines = [[row[at].replace("\0", "") for at in order] for row in [header, *rows]]
     return draw(spoilt(_csv(draw, lines)))
@@ -176,8 +184,18 @@ def layout_files(draw: st.DrawFn, cases: list[str]) -> bytes:
     return draw(spoilt(_csv(draw, [header, *([uid, *("0" for _ in CODES)] for uid in listed)])))
 
 
+def _names(usual: str, *others: str) -> st.SearchStrategy[str]:
+    return mostly(st.just(usual), st.sampled_from(others), of=8)
+
+
+def _with_rows_that_are_no_cases(header: list[str], rows: list[list[str]]) -> st.SearchStrategy[list[list[str]]]:
+    """A repeated header or a blank row among them, now and then."""
+    extra = st.tuples(st.integers(0, len(rows)), st.sampled_from((header, [""] * len(header))))
+    return mostly(st.just(rows), extra.map(lambda put: [*rows[: put[0]], put[1], *rows[put[0] :]]), of=6)
+
+
 def _label(codes: tuple[int, ...]) -> st.SearchStrategy[str]:
-    good = st.sampled_from(["", *map(str, codes), *(f"{code}.0" for code in codes)])
+    good = st.sampled_from(["", "NA", ".", *map(str, codes), *(f"{code}.0" for code in codes)])
     return mostly(good, st.sampled_from(("7", "-1", "0.5", "true", MARKER, "9" * 30, "\u0661")), of=25)
 
 
@@ -185,8 +203,9 @@ def _csv(draw: st.DrawFn, lines: list[list[str]]) -> bytes:
     out = io.StringIO(newline="")
     ends = draw(st.sampled_from(("\n", "\r\n")))
     quoting = draw(st.sampled_from((csv.QUOTE_MINIMAL, csv.QUOTE_ALL)))
-    csv.writer(out, lineterminator=ends, quoting=quoting).writerows(lines)
-    return draw(st.sampled_from((b"", b"", b"\xef\xbb\xbf"))) + out.getvalue().encode()
+    delimiter = draw(st.sampled_from(",,,\t;|"))
+    csv.writer(out, lineterminator=ends, quoting=quoting, delimiter=delimiter).writerows(lines)
+    return out.getvalue().encode(draw(st.sampled_from(("utf-8", "utf-8", "utf-8-sig", "utf-16"))))
 
 
 def codebook_files() -> st.SearchStrategy[bytes]:
@@ -238,7 +257,10 @@ def feature_tables(draw: st.DrawFn) -> bytes:
     """The bytes of a Parquet file of cases: columns of any type, then spoilt as bytes."""
     listed = draw(uids())
     size = len(listed)
-    columns: dict[str, pa.Array] = {"uid": pa.array(listed, pa.string())}
+    numbers = st.lists(st.integers(-9, 2**53), min_size=size, max_size=size, unique=True)
+    kinds = st.sampled_from((pa.float64(), pa.int64(), pa.float32()))
+    numbered = st.builds(lambda found, kind: pa.array(found).cast(kind, safe=False), numbers, kinds)
+    columns: dict[str, pa.Array] = {"uid": draw(mostly(st.just(pa.array(listed, pa.string())), numbered))}
     for name in NARRATIVES:
         columns[name] = draw(mostly(_text_arrays(size), _arrays(size), of=8))
     columns[draw(st.sampled_from(("age", MARKER, "b.c")))] = draw(_arrays(size))

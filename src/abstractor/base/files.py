@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from abstractor.base.messages import files as messages
+
 
 def write_json(path: Path, content: Any) -> None:
     """Write sorted, indented JSON with a final newline, whole or not at all."""
@@ -16,22 +18,58 @@ def write_json(path: Path, content: Any) -> None:
 
 
 @contextmanager
+def prepared(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` (file or folder) to be completed and moved; gone at the end if it was not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    _remove(partial)  # of a run that was killed
+    try:
+        yield partial
+    finally:
+        _remove(partial)
+
+
+@contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place (file or folder) when the block ends well.
 
-    A block that raises leaves `path` as it was and the temporary file removed.
+    A block that raises leaves `path` as it was and the temporary file removed. A link stays: what it leads to is
+    replaced.
+
+    Raises:
+        RunError: `path` is not ours to replace: a link to nothing, a mount point, a folder in a file's place or a file
+            in a folder's, or a folder without a single name of the new one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    for rest in (partial, _doomed(path)):  # of a run that was killed
-        _remove(rest)
-    try:
+    path = _end_of_link(path)
+    if path.is_mount():
+        raise messages.mount_point(path)
+    _remove(_doomed(path))
+    with prepared(path) as partial:
         yield partial
+        if path.exists():
+            _check_ours(path, partial)
         if path.is_dir():
             discard(path)
         partial.replace(path)
-    finally:
-        _remove(partial)
+
+
+def _end_of_link(path: Path) -> Path:
+    """Where a link leads; one to a file that nobody may write is DVC's, into its cache, and is replaced itself."""
+    if not path.is_symlink():
+        return path
+    if not path.exists():
+        raise messages.link_to_nothing(path)
+    protected = path.is_file() and not path.stat().st_mode & 0o222
+    return path if protected else path.resolve()
+
+
+def _check_ours(path: Path, new: Path) -> None:
+    if path.is_dir() != new.is_dir():
+        raise messages.other_kind(path, new.is_dir())
+    if path.is_dir():
+        old_names, names = ({each.name for each in folder.iterdir()} for folder in (path, new))
+        if old_names and names and not old_names & names:
+            raise messages.foreign_folder(path)
 
 
 @contextmanager
@@ -58,7 +96,7 @@ def _doomed(path: Path) -> Path:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -105,6 +105,8 @@ class Params:
             return f"{self.path}: unknown key {where}{_closest(str(detail['loc'][-1]), known)}"
         if detail["type"] == "missing":
             return f"{self.path}: {where} is missing"
+        if detail["type"] == "bool_type":
+            return f"{self.path}: {where}: expected true or false, found {_short(detail['input'])}"
         return f"{self.path}: {where}: {detail['msg'][0].lower()}{detail['msg'][1:]}, found {_short(detail['input'])}"
 
 

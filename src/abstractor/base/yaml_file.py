@@ -1,4 +1,4 @@
-"""Reads YAML that people write: as DVC reads numbers, no key twice, and nothing of the file in a message."""
+"""Reads YAML that people write: words and numbers as DVC reads them, no key twice, nothing of the file in a message."""
 
 import re
 import warnings
@@ -12,7 +12,6 @@ from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MantissaNoDotYAML1_1Warning, MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
-from ruamel.yaml.resolver import VersionedResolver
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
@@ -22,12 +21,6 @@ _SAFE = re.compile(r"""(?:[^'"]|'<[a-z ]+>'|'[^'\\]{1,2}'|'\\[a-z]')*""")
 _LARGEST = 2**20
 """Characters of a YAML file, and of its content with every alias written out: a few lines of them can stand for more
 than any memory holds."""
-
-
-class _Resolver(VersionedResolver):
-    """Takes YAML 1.1's words and numbers, whatever version a file names."""
-
-    processing_version = (1, 1)
 
 
 class _Composer(Composer):
@@ -79,9 +72,9 @@ class _Constructor(SafeConstructor):
             raise _problem(node, "a whole number of more than 63 bits")
         return value
 
-    def truth(self, node: Any) -> bool | str:
-        """YAML 1.1's words for true and false, but for its one-letter ones, which are texts to DVC."""
-        return str(node.value) if node.value in ("y", "Y", "n", "N") else self.construct_yaml_bool(node)
+    def date(self, node: Any) -> str:
+        """No value of this project is a date, but a word that looks like one may be a label."""
+        return str(self.construct_scalar(node))
 
     def unknown(self, node: Any) -> Any:
         """Refuse a tag without quoting it."""
@@ -90,12 +83,14 @@ class _Constructor(SafeConstructor):
 
 _Constructor.add_constructor("tag:yaml.org,2002:str", _Constructor.text)
 _Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.whole_number)
-_Constructor.add_constructor("tag:yaml.org,2002:bool", _Constructor.truth)
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.date)
 _Constructor.add_constructor(None, _Constructor.unknown)
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML 1.1 file; 5e-5, as `dvc exp run -S` writes it, is a number too.
+    """The content of a YAML file, by version 1.2 unless it names another, as DVC reads it.
+
+    So `010` is 10, `5e-5` a number, `yes` and `1:30` are texts. Only a date, one to DVC, is a text here.
 
     Raises:
         ValueError: not UTF-8, not YAML, too large or too deep, or a key twice in one mapping; the message names the
@@ -114,13 +109,13 @@ def read_yaml(path: Path) -> Any:
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply") from None
     except (YAMLError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError):
-        # What ruamel lets through where a value does not fit its tag: a date out of range, `!!bool perhaps`.
+        # What ruamel lets through where a value does not fit its tag: `!!bool perhaps`.
         raise ValueError(f"{path} is not YAML") from None
 
 
 def _parsed(text: str) -> Any:
     yaml = YAML(typ="safe", pure=True)
-    yaml.Resolver, yaml.Composer, yaml.Constructor = _Resolver, _Composer, _Constructor
+    yaml.Composer, yaml.Constructor = _Composer, _Constructor
     with warnings.catch_warnings(action="ignore", category=MantissaNoDotYAML1_1Warning):
         return yaml.load(text)
 

@@ -3,42 +3,69 @@
 import csv
 import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from abstractor.base.files import replaced
+from abstractor.base.files import prepared
 from abstractor.base.messages import raw as messages
+from abstractor.base.messages import raw_notes as notes
+from abstractor.base.messages.cases import CorpusError
+from abstractor.base.messages.codebook import CodebookError
 from abstractor.base.params import CorpusName
+from abstractor.data import copies
 from abstractor.data.cases import codebook as codebooks
 from abstractor.data.cases.codebook import Codebook
 from abstractor.data.cases.prepared import NOT_CODED
-from abstractor.data.raw.cases import Coded, Layout, read_features, read_labels, read_layout, read_training
+from abstractor.data.raw.cases import (
+    Coded,
+    Layout,
+    read_features,
+    read_labels,
+    read_layout,
+    read_training,
+    read_uids,
+)
+from abstractor.data.raw.problems import Problems
+from abstractor.data.raw.tables import suffixed
 
 MADE = "demo"
 """The corpus that its own stage makes."""
+
+
+TODO = "TODO"
+"""Stands in a drafted codebook where a person has to write."""
+
+_Table = tuple[Sequence[str], Iterable[Sequence[object]]]
+"""Header and rows."""
+
+_WRITTEN = ("train_features", "train_labels", "test_features", "test_labels", "submission_format")
+_OPTIONAL = ("test_labels", "submission_format")
 
 
 class Imported(NamedTuple):
     """What was laid down."""
 
     training: int
-    """Training cases."""
+    """Training cases; 0 where none were laid down."""
     new: int
     """New cases."""
     coded: bool
     """Whether the new cases have labels to score against."""
     replaced: bool
     """Whether a corpus of this name was there before."""
+    told: list[str]
+    """Lines about whatever was not taken as it stands, and what is odd about the cases."""
 
 
 def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Imported:
-    """Check a folder of `.csv` or `.parquet` files and fill `<data>/raw/<name>/` and `<data>/codebooks/<name>.yaml`.
+    """Check a folder of tables and fill `<data>/raw/<name>/` and `<data>/codebooks/<name>.yaml`.
 
-    Everything is checked before anything is written. Columns that the codebook does not name stay behind.
+    Everything is checked before anything is written. Columns that the codebook does not name stay behind, in the
+    source; other files of the target folder stay where they are.
 
     Args:
         name: of the corpus.
@@ -47,63 +74,228 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
         data: the project's data folder.
 
     Raises:
-        CorpusError: the name, a file or a case breaks the rules of a raw corpus.
-        CodebookError: the codebook does.
+        CorpusError: the name, files or cases break the rules of a raw corpus, or the target is not ours to write.
+        CodebookError: the codebook breaks its own.
     """
-    _check_name(name)
+    check_name(name)
     target, chosen = data / "codebooks" / f"{name}.yaml", codebook or source / "codebook.yaml"
     if codebook is None and not chosen.is_file():
         if not target.is_file():
             raise messages.no_codebook(chosen)
         chosen = target
-    book = codebooks.load(chosen)
-    training = read_training(_found(source, "train_features"), _found(source, "train_labels"), book)
-    new, layout, coded = _new_cases(source, book)
-    folder = data / "raw" / name
-    imported = Imported(len(training.cases), len(new.cases), coded, folder.exists())
-    with ExitStack() as stack:
-        # Both are complete before either takes its place.
-        shutil.copyfile(chosen, stack.enter_context(replaced(target)))
-        partial = stack.enter_context(replaced(folder))
-        partial.mkdir()
-        _write_features(partial / "train_features.csv", training.cases)
-        _write_labels(partial / "train_labels.csv", training.labels)
-        _write_features(partial / "test_features.csv", new.cases)
-        _write_labels(partial / "test_labels.csv", new.labels)
-        _write_layout(partial / "submission_format.csv", book, layout)
-    return imported
+    book, folder = codebooks.load(chosen), data / "raw" / name
+    told: list[str] = []
+    problems = Problems()
+    with problems.gathered():
+        _check_written(chosen, book)
+    found: dict[str, Path | None] = dict.fromkeys(_WRITTEN)
+    for stem in _WRITTEN:
+        with problems.gathered():
+            found[stem] = _file(source, stem)
+    with problems.gathered():
+        _check_targets(folder, _WRITTEN, list(filter(None, found.values())), target, chosen)
+    training, new = None, None
+    if (features := found["train_features"]) and (coded := found["train_labels"]):
+        with problems.gathered():
+            training = read_training(features, coded, book, told)
+    if asked := found["test_features"]:
+        with problems.gathered():
+            new = _new_cases(asked, found["test_labels"], found["submission_format"], book, told)
+    if training and new:
+        with problems.gathered():
+            told += _met(training.cases, new.cases.cases)
+    problems.settle()
+    assert training and new
+    labels = new.cases.labels
+    if not found["test_labels"]:
+        labels = _with_former(folder / "test_labels.csv", book, labels, told)
+    same, before = _same_content(chosen, target), (folder / "train_features.csv").exists()
+    if target.is_file() and not same:
+        told.append(notes.codebook_saved(_saved(target)))
+    tables = {"train_features": _features(training.cases), "train_labels": _labels(training.labels)}
+    _lay(folder, _new_tables(book, new, labels) | tables, None if same else (chosen, target))
+    return Imported(len(training.cases), len(labels), _coded(labels), before, told)
 
 
-def lay_new_cases(name: str, source: Path, data: Path) -> int:
+def lay_new_cases(name: str, source: Path, data: Path) -> Imported:
     """Check a file of new cases and lay it down as those of corpus `name`, whose training files need not be there.
+
+    Labels that the former new cases have stay with the cases of the same uid. Where others would be lost, the former
+    file is kept beside.
 
     Args:
         name: of a corpus whose codebook is there.
-        source: a `.csv` or `.parquet` file of cases.
+        source: a table of cases.
         data: the project's data folder.
 
-    Returns:
-        The number of new cases.
-
     Raises:
-        CorpusError: the name is the made-up corpus', or the file or a case breaks the rules of a raw corpus.
+        CorpusError: the name is the made-up corpus', the file or cases break the rules of a raw corpus, or the target
+            is not ours to write.
         CodebookError: there is no codebook of this name, or it breaks its own rules.
     """
-    _check_name(name)
-    book = codebooks.load(data / "codebooks" / f"{name}.yaml")
-    cases, folder = read_features(source, book), data / "raw" / name
+    check_name(name)
+    target, folder = data / "codebooks" / f"{name}.yaml", data / "raw" / name
+    book = codebooks.load(target)
+    told: list[str] = []
+    problems = Problems()
+    with problems.gathered():
+        _check_targets(folder, _WRITTEN[2:], [source], target, target)
+    with problems.gathered():
+        new = _new_cases(source, None, None, book, told)
+    problems.settle()
+    training = folder / "train_features.csv"
+    if training.is_file():
+        told += _met(read_features(training, book), new.cases.cases)
+    else:
+        told += _copies(new.cases.cases, "new")
+    before = (folder / "test_features.csv").exists()
+    labels = _with_former(folder / "test_labels.csv", book, new.cases.labels, told)
+    _lay(folder, _new_tables(book, new, labels), None)
+    return Imported(0, len(labels), _coded(labels), before, told)
+
+
+def _check_written(path: Path, book: Codebook) -> None:
+    """Refuse a draft: a language model would be asked what stands in it."""
+    texts = {variable.name: [variable.definition, *variable.values.values()] for variable in book.variables}
+    texts |= {name: [text] for name, text in book.narratives.items()} | {"unit": [book.unit]}
+    unwritten = [name for name, found in texts.items() if TODO in found]
+    if unwritten:
+        raise messages.unwritten(path, unwritten, TODO)
+
+
+class _New(NamedTuple):
+    """New cases, in the order of their file."""
+
+    cases: Coded
+    """Not coded where there is no file of labels."""
+    layout: Layout
+
+
+def _new_cases(features: Path, labels: Path | None, layout: Path | None, book: Codebook, told: list[str]) -> _New:
+    problems = Problems()
+    cases, order = read_features(features, book, told), read_uids(features)
+    coded, asked = _no_labels(book, order), Layout(tuple(order), book.names)
+    with problems.gathered():
+        if labels:
+            coded = read_labels(labels, book, order, told).loc[order]
+    with problems.gathered():
+        if layout:
+            asked = read_layout(layout, book, order)
+    problems.settle()
+    return _New(Coded(cases.loc[order], coded), asked)
+
+
+def _met(training: pd.DataFrame, new: pd.DataFrame) -> list[str]:
+    """What to tell of cases that stand twice under other uids.
+
+    Raises:
+        CorpusError: a case is both a training case and a new one.
+    """
+    both = new.index.isin(training.index)
+    if both.any():
+        raise messages.on_both_sides(int(both.sum()))
+    across = int(copies.keys(new).isin(set(copies.keys(training))).sum())
+    found = _copies(training, "training") + _copies(new, "new")
+    return found + ([notes.copies_across(across)] if across else [])
+
+
+def _copies(cases: pd.DataFrame, where: str) -> list[str]:
+    count = int(copies.keys(cases).duplicated().sum())
+    return [notes.copies(len(cases), count, where)] if count else []
+
+
+def _with_former(path: Path, book: Codebook, labels: pd.DataFrame, told: list[str]) -> pd.DataFrame:
+    """Labels with those that the former file has for the same uids; a file with labels of others is kept beside."""
+    try:
+        former = read_labels(path, book, read_uids(path)) if path.is_file() else labels.iloc[:0]
+    except CorpusError:  # of another codebook
+        told.append(notes.labels_saved(_saved(path)))
+        return labels
+    former = former[(former != NOT_CODED).any(axis=1)]
+    kept = former.index.intersection(labels.index)
+    if len(kept):
+        told.append(notes.labels_kept(len(kept)))
+    if len(kept) < len(former):
+        told.append(notes.labels_saved(_saved(path), len(former) - len(kept)))
+    merged = labels.copy()
+    merged.loc[kept] = former.loc[kept]
+    return merged
+
+
+def _saved(path: Path) -> Path:
+    """A copy of a file beside it, under the first name that is free."""
+    names = (path.with_name(f"{path.stem}.former{number}{path.suffix}") for number in ("", *range(2, 1000)))
+    copy = next(each for each in names if not each.exists())
+    shutil.copyfile(path, copy)
+    return copy
+
+
+def _check_targets(folder: Path, stems: Sequence[str], sources: list[Path], codebook: Path, chosen: Path) -> None:
+    """Refuse to write what is not ours: the source itself, a link, a folder, a table with columns of another's."""
+    if not folder.is_dir() and (folder.exists() or folder.is_symlink()):
+        raise messages.no_folder(folder)
+    names = {"uid"}
+    for path in filter(Path.is_file, {codebook, chosen}):
+        with suppress(CodebookError):  # a former one may be broken: it is about to be replaced
+            book = codebooks.load(path)
+            names |= {*book.names, *book.narratives}
+    problems = Problems()
+    for path in (folder / f"{stem}.csv" for stem in stems):
+        with problems.gathered():
+            if path.is_symlink() or (path.exists() and not path.is_file()):
+                raise messages.no_plain_file(path)
+            if any(path.exists() and path.samefile(source) for source in sources if source.is_file()):
+                raise messages.source_is_target(path)
+            if path.is_file() and not _written_here(path, names):
+                raise messages.not_ours(path)
+    with problems.gathered():
+        if codebook.is_symlink() and not _same_content(chosen, codebook):
+            raise messages.no_plain_file(codebook)
+    problems.settle()
+
+
+def _written_here(path: Path, names: set[str]) -> bool:
+    """Whether a CSV file has no other columns than these, as ours have."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return set(next(csv.reader(file), [])) <= names
+    except (UnicodeDecodeError, csv.Error):
+        return False
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    return other.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def _lay(folder: Path, tables: dict[str, _Table], codebook: tuple[Path, Path] | None) -> None:
+    """Write the tables into the folder, and the codebook (from, to).
+
+    All are complete before the first takes its place. Then the old ones go before the new ones come: a run that is
+    killed in between leaves files of one import alone, and no stage runs without the others until the import is run
+    again. Only the labels, the first table, are replaced at once: the new ones may hold some of the old.
+    """
     with ExitStack() as stack:
-        features, labels, layout = (
-            stack.enter_context(replaced(folder / f"{stem}.csv"))
-            for stem in ("test_features", "test_labels", "submission_format")
-        )
-        _write_features(features, cases)
-        _write_labels(labels, _no_labels(book, cases))
-        _write_layout(layout, book, Layout(tuple(cases.index), book.names))
-    return len(cases)
+        partials = {}
+        for stem, (header, rows) in tables.items():
+            partials[stem] = stack.enter_context(prepared(folder / f"{stem}.csv"))
+            write_csv(partials[stem], header, rows)
+        if codebook:
+            copied = stack.enter_context(prepared(codebook[1]))
+            shutil.copyfile(codebook[0], copied)
+        for stem in [*tables][1:]:
+            (folder / f"{stem}.csv").unlink(missing_ok=True)
+        if codebook:
+            copied.replace(codebook[1])
+        for stem, partial in partials.items():
+            partial.replace(folder / f"{stem}.csv")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse a name that no imported corpus may have.
+
+    Raises:
+        CorpusError: it has another form, or is the made-up corpus'.
+    """
     try:
         TypeAdapter(CorpusName).validate_python(name)
     except ValidationError:
@@ -112,50 +304,50 @@ def _check_name(name: str) -> None:
         raise messages.made_corpus(MADE)
 
 
-def _new_cases(source: Path, book: Codebook) -> tuple[Coded, Layout, bool]:
-    """New cases with labels (not coded where there is no file), their layout, and whether any label came with them."""
-    cases = read_features(_found(source, "test_features"), book)
-    labels_file, layout_file = _file(source, "test_labels"), _file(source, "submission_format")
-    labels = read_labels(labels_file, book, cases.index) if labels_file else _no_labels(book, cases)
-    layout = read_layout(layout_file, book, cases.index) if layout_file else Layout(tuple(cases.index), book.names)
-    return Coded(cases, labels), layout, bool((labels != NOT_CODED).any(axis=None))
+def _no_labels(book: Codebook, uids: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame(NOT_CODED, index=uids, columns=list(book.names), dtype="int16")
 
 
-def _no_labels(book: Codebook, cases: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(NOT_CODED, index=cases.index, columns=list(book.names), dtype="int16")
+def _coded(labels: pd.DataFrame) -> bool:
+    return bool((labels != NOT_CODED).any(axis=None))
 
 
-def _found(source: Path, stem: str) -> Path:
-    path = _file(source, stem)
-    if path is None:
-        raise messages.neither_file(source, stem)
-    return path
+def _new_tables(book: Codebook, new: _New, labels: pd.DataFrame) -> dict[str, _Table]:
+    """The labels first: `_lay` treats them apart."""
+    return {
+        "test_labels": _labels(labels),
+        "test_features": _features(new.cases.cases),
+        "submission_format": _placeholders(book, new.layout),
+    }
 
 
 def _file(source: Path, stem: str) -> Path | None:
-    paths = [path for suffix in ("csv", "parquet") if (path := source / f"{stem}.{suffix}").is_file()]
+    paths = sorted(path for path in source.glob("*") if path.stem.lower() == stem and suffixed(path))
     if len(paths) > 1:
-        raise messages.both_files(source, stem)
+        raise messages.several_files(source, [path.name for path in paths])
+    if stem not in _OPTIONAL and not paths:
+        raise messages.no_such_file(source, stem)
     return paths[0] if paths else None
 
 
-def _write_features(path: Path, cases: pd.DataFrame) -> None:
-    _write(path, ["uid", *cases.columns], cases.itertuples(name=None))
+def _features(cases: pd.DataFrame) -> _Table:
+    return ["uid", *cases.columns], cases.itertuples(name=None)
 
 
-def _write_labels(path: Path, labels: pd.DataFrame) -> None:
+def _labels(labels: pd.DataFrame) -> _Table:
     cells = labels.astype("str").mask(labels == NOT_CODED, "")
-    _write(path, ["uid", *labels.columns], cells.itertuples(name=None))
+    return ["uid", *labels.columns], cells.itertuples(name=None)
 
 
-def _write_layout(path: Path, book: Codebook, layout: Layout) -> None:
-    """Every cell holds its variable's first code as a placeholder."""
+def _placeholders(book: Codebook, layout: Layout) -> _Table:
+    """Every cell holds its variable's first code."""
     first = {variable.name: variable.codes[0] for variable in book.variables}
     placeholders = [first[name] for name in layout.variables]
-    _write(path, ["uid", *layout.variables], ([uid, *placeholders] for uid in layout.uids))
+    return ["uid", *layout.variables], ([uid, *placeholders] for uid in layout.uids)
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table as every raw one is written here."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

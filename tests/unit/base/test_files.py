@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from abstractor.base import files
+from abstractor.base.errors import UserError
 from abstractor.base.files import emptied, replaced, write_json
 
 
@@ -30,13 +31,15 @@ def test_replaces_a_folder_and_what_a_killed_run_left(tmp_path: Path) -> None:
     path, left = tmp_path / "model", tmp_path / ".model.partial"
     for folder in (path, left):
         folder.mkdir()
-        (folder / "old").touch()
+        for name in ("old", "both"):
+            (folder / name).touch()
 
     with replaced(path) as partial:
         partial.mkdir()
-        (partial / "new").touch()
+        for name in ("both", "new"):
+            (partial / name).touch()
 
-    assert [file.name for file in path.iterdir()] == ["new"]
+    assert sorted(file.name for file in path.iterdir()) == ["both", "new"]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -68,3 +71,59 @@ def test_a_scratch_folder_is_empty_at_first_and_gone_at_the_end(tmp_path: Path) 
         (work / "table").touch()
         raise KeyError
     assert not work.exists()
+
+
+def fill(path: Path, name: str = "made") -> None:
+    with replaced(path) as partial:
+        partial.mkdir()
+        (partial / name).touch()
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    volume, link = tmp_path / "volume", tmp_path / "project" / "link"
+    (volume / "model").mkdir(parents=True)
+    (volume / "table").write_text("old")
+    link.parent.mkdir()
+    for _ in range(2):
+        link.unlink(missing_ok=True)
+        link.symlink_to(volume / "model")
+        fill(link)
+        fill(link)
+        assert link.is_symlink() and [each.name for each in (volume / "model").iterdir()] == ["made"]
+    link.unlink()
+    link.symlink_to(volume / "table")
+    with replaced(link) as partial:
+        partial.write_text("new")
+    assert link.is_symlink() and (volume / "table").read_text() == "new"
+    assert sorted(each.name for each in volume.iterdir()) == ["model", "table"]
+
+
+def test_a_link_into_a_cache_is_replaced_and_the_cache_kept(tmp_path: Path) -> None:
+    cached, link = tmp_path / "cached", tmp_path / "link"
+    cached.write_text("old")
+    cached.chmod(0o444)
+    link.symlink_to(cached)
+    with replaced(link) as partial:
+        partial.write_text("new")
+    assert not link.is_symlink() and cached.read_text() == "old" and link.read_text() == "new"
+
+
+def test_what_is_not_ours_is_refused_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dangling, table, folder = (tmp_path / name for name in ("dangling", "table", "folder"))
+    dangling.symlink_to(tmp_path / "unmounted")
+    table.write_text("old")
+    folder.mkdir()
+    (folder / "somebody's").touch()
+    with pytest.raises(UserError, match="dangling is a link to something that is not there"):
+        fill(dangling)
+    with pytest.raises(UserError, match="table: expected a folder or nothing, found a file"):
+        fill(table)
+    with pytest.raises(UserError, match="folder: expected a file or nothing, found a folder"):
+        write_json(folder, {})
+    with pytest.raises(UserError, match="folder holds nothing of what is to be written"):
+        fill(folder)
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == folder)
+    with pytest.raises(UserError, match="folder is a mount point"):
+        fill(folder, "somebody's")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["dangling", "folder", "table"]
+    assert table.read_text() == "old" and [each.name for each in folder.iterdir()] == ["somebody's"]

@@ -119,4 +119,4 @@ def _rule_of_values(place: Sequence[int | str], problem: ErrorDetails) -> str:
         return "values must be a mapping"
     if place[-1] == "[key]" or not isinstance(place[0], int):
         return "codes are whole numbers from 0 to 999"
-    return f"code {place[0]} needs a label (quote yes and no)"
+    return f"code {place[0]} needs a label (quote numbers, true, false and null)"

@@ -5,18 +5,27 @@ from pathlib import Path
 
 from abstractor.base.messages.cases import CorpusError
 
+_MOST = 10
+"""Problems that a message lists; who mends ten sees the next ten."""
+
 
 def no_file(path: Path, names: Sequence[str]) -> CorpusError:
     return CorpusError(f"{path} is missing; expected a file with the columns {_some(names)}")
 
 
+def several(problems: Sequence[CorpusError]) -> CorpusError:
+    """The first ten of them, a line each."""
+    lines = [line for problem in problems for line in str(problem).split("\n")]
+    more = [f"and {len(lines) - _MOST} more problems"] if len(lines) > _MOST else []
+    return CorpusError("\n".join(lines[:_MOST] + more))
+
+
 def other_format(path: Path) -> CorpusError:
-    return CorpusError(f"{path}: expected a .csv or .parquet file")
+    return CorpusError(f"{path}: expected a .csv, .tsv, .txt or .parquet file")
 
 
-def repeated_column(path: Path, name: str | None, first: int, second: int) -> CorpusError:
-    column = f"column {name}" if name is not None else "a column"
-    return CorpusError(f"{path}: {column} stands twice (columns {first} and {second}); remove one")
+def repeated_column(path: Path, name: str, first: int, second: int) -> CorpusError:
+    return CorpusError(f"{path}: column {name} stands twice (columns {first} and {second}); remove one")
 
 
 def missing_columns(path: Path, missing: Sequence[str], columns: int) -> CorpusError:
@@ -110,6 +119,12 @@ def empty_uid(path: Path, row: int) -> CorpusError:
     return CorpusError(f"{path}, row {row}: the uid is empty; give every case its own")
 
 
+def inexact_uid(path: Path, row: int) -> CorpusError:
+    return CorpusError(
+        f"{path}, row {row}: the uid is a rounded number, some of its digits may be lost; export the column as text"
+    )
+
+
 def unprintable_uid(path: Path, row: int) -> CorpusError:
     return CorpusError(f"{path}, row {row}: the uid holds an unprintable character; remove it")
 
@@ -168,12 +183,55 @@ def made_corpus(name: str) -> CorpusError:
     )
 
 
-def neither_file(source: Path, stem: str) -> CorpusError:
+def unwritten(path: Path, names: Sequence[str], mark: str) -> CorpusError:
+    return CorpusError(f"{path}: {_some(names)} still say {mark}; write there what they stand for")
+
+
+def draft_there(path: Path) -> CorpusError:
+    return CorpusError(f"{path} is there, and somebody may have written in it; remove it, or choose another NAME")
+
+
+def nothing_to_draft(path: Path, texts: bool) -> CorpusError:
+    expected = "columns of codes (0 and 1, or a few whole numbers)" if texts else "a column of texts"
+    return CorpusError(f"{path}: expected uid, texts and codes, found no {expected}; put texts and codes in one table")
+
+
+def no_such_file(source: Path, stem: str) -> CorpusError:
     return CorpusError(f"{source} holds neither {stem}.csv nor {stem}.parquet; one of them is needed")
 
 
-def both_files(source: Path, stem: str) -> CorpusError:
-    return CorpusError(f"{source} holds both {stem}.csv and {stem}.parquet; remove the one that is not to be read")
+def several_files(source: Path, names: Sequence[str]) -> CorpusError:
+    return CorpusError(f"{source} holds both {' and '.join(names)}; remove the one that is not to be read")
+
+
+def on_both_sides(count: int) -> CorpusError:
+    return CorpusError(
+        f"{count} uids stand among the training cases and among the new ones; a model would be scored on what it "
+        "learnt: take them out of one of the two"
+    )
+
+
+def no_folder(path: Path) -> CorpusError:
+    return CorpusError(
+        f"{path}: expected a folder, or a link to one that is there, found neither; mount what the link leads to, or "
+        "move the file elsewhere"
+    )
+
+
+def no_plain_file(path: Path) -> CorpusError:
+    return CorpusError(f"{path}: expected a file, found a link or a folder, which is not replaced; move it elsewhere")
+
+
+def source_is_target(path: Path) -> CorpusError:
+    return CorpusError(
+        f"{path} is read and would be written, and its other columns lost; copy it elsewhere first, and name the copy"
+    )
+
+
+def not_ours(path: Path) -> CorpusError:
+    return CorpusError(
+        f"{path} has columns that the codebook does not name, so it was not written here; move it elsewhere first"
+    )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ cell, except a short number.
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -16,9 +17,11 @@ import pandas as pd
 from pydantic import Field
 
 from abstractor.base.messages import raw as messages
+from abstractor.base.messages import raw_notes as notes
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.data.cases.prepared import NOT_CODED
-from abstractor.data.raw.tables import read_table
+from abstractor.data.raw.problems import Problems
+from abstractor.data.raw.tables import RawTable, read_table
 
 CaseCount = Annotated[int, Field(ge=1)] | None
 """Size of a slice; None: all cases."""
@@ -28,6 +31,17 @@ _SHORT_NUMBER = re.compile(r"[+-]?[0-9]{1,4}(\.[0-9]{1,4})?")
 
 _LONGEST_UID = 100
 """Characters. Predictions and submissions hold uids and travel, so a narrative that stands in their column must not."""
+
+MARKS = frozenset(("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "(null)", "none", "\\n", "#null!", ".", "-"))
+"""Whole cells, in small letters, that R, SQL, SAS, SPSS, spreadsheets and pandas write where there is nothing."""
+
+_LONGEST_MARK = max(map(len, MARKS))
+_WHOLE_FLOAT = re.compile(r"([+-]?(?:0|[1-9][0-9]*))\.0+")
+"""A whole number as pandas writes it in a column with gaps."""
+_SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+")
+"""A large number as spreadsheets, pandas and R shorten it: digits are gone."""
+_EXACT = 2**53
+"""The largest number up to which floats hold every whole number."""
 
 _FORMULA = re.compile(r"[=+@-](?![0-9]+(\.[0-9]+)?$)")
 """How a cell begins that a spreadsheet computes; a number with its sign is none."""
@@ -52,74 +66,93 @@ class Layout(NamedTuple):
     variables: tuple[str, ...]
 
 
-def read_features(path: Path, codebook: Codebook) -> pd.DataFrame:
-    """Read and check the cases of a `.csv` or `.parquet` file.
+def read_features(path: Path, codebook: Codebook, told: list[str] | None = None) -> pd.DataFrame:
+    """Read and check the cases of a table.
 
     Other columns than `uid` and the narratives are ignored: an export has many, and no case needs refusing for them.
     A narrative loses its outer whitespace; line ends become `\\n` and characters NFC-composed, so that the same text
-    makes the same tokens whichever system exported it. Nothing else changes.
+    makes the same tokens whichever system exported it; one of `MARKS` is no narrative. Nothing else changes.
+
+    Args:
+        path: the file; `tables.read_table` says of which formats.
+        codebook: gives the narratives.
+        told: takes a line about whatever was not taken as it stands.
 
     Returns:
         Index `uid` (str, sorted); one str column a narrative of the codebook, "" where a case has none.
 
     Raises:
-        CorpusError: the file, a uid or a case breaks the rules of a raw corpus; says where and what to do.
+        CorpusError: the file, uids or cases break the rules of a raw corpus; says where and what to do.
     """
-    return _features(path, codebook).sort_index()
+    return _features(path, codebook, told).sort_index()
 
 
 def read_uids(path: Path) -> pd.Index:
-    """The uids of a `.csv` or `.parquet` file, in its order; other columns are not read.
+    """The uids of a table, in its order; other columns are not read.
 
     Raises:
         CorpusError: the file or a uid breaks the rules of a raw corpus.
     """
-    return _uids(path, read_table(path, ["uid"], others=True).columns["uid"])
+    return _uids(path, read_table(path, ["uid"], others=True), [])
 
 
-def read_labels(path: Path, codebook: Codebook, uids: Sequence[str] | pd.Index) -> pd.DataFrame:
+def read_labels(
+    path: Path, codebook: Codebook, uids: Sequence[str] | pd.Index, told: list[str] | None = None
+) -> pd.DataFrame:
     """Read and check the labels of exactly the cases `uids`.
 
-    A label is a code of its variable, `1` or `1.0`, or empty: not coded. Unlike features, labels with an unknown column
-    are refused: it is a variable that the codebook forgot or misspelt, or a shifted row.
+    A label is a code of its variable, `1` or `1.0`, or empty, as one of `MARKS` is too: not coded. Unlike features,
+    labels with an unknown column are refused: it is a variable that the codebook forgot or misspelt, or a shifted row.
 
     Args:
-        path: a `.csv` or `.parquet` file.
+        path: the file; `tables.read_table` says of which formats.
         codebook: gives the variables and their codes.
         uids: of all cases; one without labels is named by its place in this order (1 = the first).
+        told: takes a line about whatever was not taken as it stands.
 
     Returns:
         Index `uid` (str, sorted); one int16 column a variable: the code, or `NOT_CODED`.
 
     Raises:
-        CorpusError: the file, a uid or a label breaks the rules of a raw corpus; says where and what to do.
+        CorpusError: the file, uids or labels break the rules of a raw corpus; says where and what to do.
     """
-    columns = read_table(path, ["uid", *codebook.names], others=False).columns
-    found = _uids(path, columns["uid"])
-    _same_cases(path, found, pd.Index(uids))
-    codes = {variable.name: _codes(path, variable, columns[variable.name]) for variable in codebook.variables}
+    table, told = read_table(path, ["uid", *codebook.names], others=False, told=told), _list(told)
+    problems = Problems()
+    with problems.gathered():
+        found = _uids(path, table, told)
+        _same_cases(path, table, found, pd.Index(uids))
+    codes = {}
+    for variable in codebook.variables:
+        with problems.gathered():
+            codes[variable.name] = _codes(path, variable, table, told)
+    problems.settle()
     return pd.DataFrame(codes, index=found, dtype=np.int16).sort_index()
 
 
-def read_training(features: Path, labels: Path, codebook: Codebook) -> Coded:
+def read_training(features: Path, labels: Path, codebook: Codebook, told: list[str] | None = None) -> Coded:
     """Read and check cases with their labels; every variable must be coded somewhere, or nothing could be learnt.
 
     Raises:
         CorpusError: as `read_features` and `read_labels`, or a variable without any label.
     """
-    cases = _features(features, codebook)
-    coded = Coded(cases.sort_index(), read_labels(labels, codebook, cases.index))
-    for name in codebook.names:
-        if (coded.labels[name] == NOT_CODED).all():
-            raise messages.no_label(labels, name)
-    return coded
+    problems = Problems()
+    with problems.gathered():
+        cases = _features(features, codebook, told)
+    with problems.gathered():
+        # Where the features are refused, the labels are checked against their own cases.
+        coded = read_labels(labels, codebook, read_uids(labels) if problems else cases.index, told)
+        for name in codebook.names:
+            if (coded[name] == NOT_CODED).all():
+                raise messages.no_label(labels, name)
+    problems.settle()
+    return Coded(cases.sort_index(), coded)
 
 
 def read_layout(path: Path, codebook: Codebook, uids: Sequence[str] | pd.Index) -> Layout:
     """Read and check the row and column order of a submission format; its cells are placeholders and not read.
 
     Args:
-        path: a `.csv` or `.parquet` file.
+        path: the file; `tables.read_table` says of which formats.
         codebook: the file has `uid` and exactly its variables, in any order.
         uids: of the cases to submit; the file has exactly these, in any order.
 
@@ -127,29 +160,45 @@ def read_layout(path: Path, codebook: Codebook, uids: Sequence[str] | pd.Index) 
         CorpusError: other columns or other uids.
     """
     table = read_table(path, ["uid", *codebook.names], others=False)
-    found = _uids(path, table.columns["uid"])
-    _same_cases(path, found, pd.Index(uids))
+    found = _uids(path, table, [])
+    _same_cases(path, table, found, pd.Index(uids))
     return Layout(tuple(found), tuple(name for name in table.header if name != "uid"))
 
 
-def _features(path: Path, codebook: Codebook) -> pd.DataFrame:
+def _features(path: Path, codebook: Codebook, told: list[str] | None) -> pd.DataFrame:
     """As `read_features`, in the order of the file."""
-    columns = read_table(path, ["uid", *codebook.narratives], others=True).columns
-    uids = _uids(path, columns["uid"])
-    texts = {name: _texts(path, name, columns[name]) for name in codebook.narratives}
+    table, told = read_table(path, ["uid", *codebook.narratives], others=True, told=told), _list(told)
+    problems = Problems()
+    with problems.gathered():
+        uids = _uids(path, table, told)
+    texts = {}
+    for name in codebook.narratives:
+        with problems.gathered():
+            texts[name] = _texts(path, name, table, told)
+    problems.settle()
     frame = pd.DataFrame(texts, index=uids, dtype="str")
     empty = (frame == "").all(axis=1).to_numpy()
     if empty.any():
-        raise messages.no_narrative(path, _first(empty), int(empty.sum()), list(codebook.narratives))
+        raise messages.no_narrative(path, _first(table, empty), int(empty.sum()), list(codebook.narratives))
     return frame
 
 
-def _texts(path: Path, name: str, column: Sequence[str]) -> list[str]:
-    for row, text in enumerate(column, 1):
+def _list(told: list[str] | None) -> list[str]:
+    return [] if told is None else told
+
+
+def _texts(path: Path, name: str, table: RawTable, told: list[str]) -> list[str]:
+    column = table.columns[name]
+    for row, text in zip(table.rows, column, strict=True):
         if not text.isascii() and _overloaded(text):
             raise messages.too_many_marks(path, row, name)
     lines = (text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text for text in column)
-    return [unicodedata.normalize("NFC", text).strip() for text in lines]
+    texts = [unicodedata.normalize("NFC", text).strip() for text in lines]
+    marks = Counter(text for text in texts if len(text) <= _LONGEST_MARK and text.lower() in MARKS)
+    if not marks:
+        return texts
+    told.append(notes.marks(path, name, marks))
+    return ["" if len(text) <= _LONGEST_MARK and text.lower() in MARKS else text for text in texts]
 
 
 def _overloaded(text: str) -> bool:
@@ -157,10 +206,10 @@ def _overloaded(text: str) -> bool:
     return any(sum(map(bool, map(unicodedata.combining, run))) > 30 for run in _RUN_OF_MARKS.findall(text))
 
 
-def _uids(path: Path, column: Sequence[str]) -> pd.Index:
-    uids = [uid.strip() for uid in column]
-    for row, uid in enumerate(uids, 1):
-        if not uid:
+def _uids(path: Path, table: RawTable, told: list[str]) -> pd.Index:
+    uids = _whole(path, table, [uid.strip() for uid in table.columns["uid"]], told)
+    for row, uid in zip(table.rows, uids, strict=True):
+        if not uid or uid.lower() in MARKS:
             raise messages.empty_uid(path, row)
         if not uid.isprintable():
             raise messages.unprintable_uid(path, row)
@@ -168,36 +217,57 @@ def _uids(path: Path, column: Sequence[str]) -> pd.Index:
             raise messages.long_uid(path, row, _LONGEST_UID, len(uid))
         if _FORMULA.match(uid):
             raise messages.computed_uid(path, row)
+        if "+" in uid and _SCIENTIFIC.fullmatch(uid):
+            raise messages.inexact_uid(path, row)
     index = pd.Index(uids, name="uid", dtype="str")
     repeated = index.duplicated()
     if repeated.any():
-        row = _first(repeated)
-        raise messages.repeated_uid(path, row, uids.index(uids[row - 1]) + 1, int(repeated.sum()))
+        at = int(repeated.argmax())
+        first = table.rows[uids.index(uids[at])]
+        raise messages.repeated_uid(path, table.rows[at], first, int(repeated.sum()))
     return index
 
 
-def _same_cases(path: Path, found: pd.Index, cases: pd.Index) -> None:
+def _whole(path: Path, table: RawTable, uids: list[str], told: list[str]) -> list[str]:
+    """Uids as whole numbers if every one is such a number with .0 behind it: pandas' floats."""
+    numbers = []
+    for row, uid in zip(table.rows, uids, strict=True):
+        number = _WHOLE_FLOAT.fullmatch(uid)
+        if not number:
+            return uids
+        if len(uid) > _LONGEST_UID or abs(int(number[1])) > _EXACT:
+            raise messages.inexact_uid(path, row)
+        numbers.append(number[1])
+    told.append(notes.whole_uids(path))
+    return numbers
+
+
+def _same_cases(path: Path, table: RawTable, found: pd.Index, cases: pd.Index) -> None:
     unknown, missing = ~found.isin(cases), ~cases.isin(found)
     if unknown.any():
-        raise messages.unknown_uid(path, _first(unknown), int(unknown.sum()), len(found))
+        raise messages.unknown_uid(path, _first(table, unknown), int(unknown.sum()), len(found))
     if missing.any():
-        raise messages.missing_cases(path, int(missing.sum()), len(cases), _first(missing))
+        raise messages.missing_cases(path, int(missing.sum()), len(cases), int(missing.argmax()) + 1)
 
 
-def _codes(path: Path, variable: Variable, column: Sequence[str]) -> list[int]:
+def _codes(path: Path, variable: Variable, table: RawTable, told: list[str]) -> list[int]:
     """The code of each label; pandas writes `1.0` for 1 where a column has gaps."""
     known = {"": NOT_CODED} | {f"{code}{end}": code for code in variable.codes for end in ("", ".0")}
-    codes = []
-    for row, label in enumerate(column, 1):
+    codes, marks = [], Counter[str]()
+    for row, label in zip(table.rows, table.columns[variable.name], strict=True):
         code = known.get(label.strip())
+        if code is None and (mark := label.strip()).lower() in MARKS:
+            code, marks[mark] = NOT_CODED, marks[mark] + 1
         if code is None:
             number = _SHORT_NUMBER.fullmatch(label.strip())
             found = number.group() if number else f"a text of {len(label)} characters"
             raise messages.other_code(path, row, variable.name, variable.codes, found)
         codes.append(code)
+    if marks:
+        told.append(notes.marks(path, variable.name, marks))
     return codes
 
 
-def _first(mask: np.ndarray) -> int:
+def _first(table: RawTable, mask: np.ndarray) -> int:
     """Row number of the first true value."""
-    return int(mask.argmax()) + 1
+    return table.rows[int(mask.argmax())]

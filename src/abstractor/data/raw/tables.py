@@ -4,14 +4,24 @@ The parsers of pandas and pyarrow quote what they choke on, mend ragged rows and
 neither leak nor change, so CSV goes through the strict parser of the standard library.
 """
 
+import codecs
 import csv
 import io
-from collections.abc import Sequence
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from abstractor.base.messages import raw as messages
+from abstractor.base.messages import raw_notes as notes
 
+_SEPARATED = (".csv", ".tsv", ".tab", ".txt")
+"""Suffixes of files whose cells stand between delimiters; the header tells which."""
+_DELIMITERS = ",\t;|"
+_NAMELESS = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")
+"""Names of columns without a name, as spreadsheets and pandas leave them."""
 _LONGEST_CELL = 2**31 - 1
 """Characters. The CSV parser's default of 131,072 would refuse a long narrative."""
 _EXPANSION, _ALWAYS = 100, 2 * 2**30
@@ -27,77 +37,173 @@ class RawTable(NamedTuple):
     """A file's header and the cells of the columns that were asked for."""
 
     header: list[str]
+    """Columns that were asked for stand under the names asked for; those that say nothing are left out."""
     columns: dict[str, list[str]]
     """Column -> its cells, "" where empty; at least one row."""
+    rows: Sequence[int]
+    """Number of each row in the file, 1 = the first below the header: blank rows and repeated headers are left out."""
 
 
-def read_table(path: Path, names: Sequence[str], *, others: bool) -> RawTable:
-    """Read the columns `names` of a `.csv` or `.parquet` file.
+def suffixed(path: Path) -> bool:
+    """Whether the file's name ends as one that can be read, in small letters or capitals."""
+    return path.suffix.lower() in (*_SEPARATED, ".parquet")
+
+
+def read_table(path: Path, names: Sequence[str], *, others: bool, told: list[str] | None = None) -> RawTable:
+    """Read the columns `names` of a Parquet file or of one with commas, tabs, semicolons or bars between its cells.
+
+    A column whose name differs from the one asked for in capitals, blanks or punctuation alone is taken for it, and
+    `id` for `uid`, where no other could be meant.
 
     Args:
         path: the file.
         names: the columns it must have, in any order.
         others: whether it may have other columns too.
+        told: takes a line about whatever was not taken as it stands.
 
     Raises:
         CorpusError: no such file, unreadable, no rows, a column missing, repeated or (without `others`) unknown.
     """
+    told = [] if told is None else told
     if not path.is_file():
         raise messages.no_file(path, names)
-    if path.suffix == ".csv":
-        return _read_csv(path, names, others)
-    if path.suffix == ".parquet":
-        return _read_parquet(path, names, others)
-    raise messages.other_format(path)
+    if not suffixed(path):
+        raise messages.other_format(path)
+    read = _read_parquet if path.suffix.lower() == ".parquet" else _read_csv
+    return read(path, names, others, told)
 
 
-def _check_header(path: Path, header: list[str], names: Sequence[str], others: bool) -> None:
+def _renamed(path: Path, header: list[str], names: Sequence[str], told: list[str]) -> list[str]:
+    """The header with the names asked for where one column alone can be meant."""
+    header, asked = list(header), Counter(map(_key, names))
+    free: dict[str, list[int]] = {}
+    for at, name in enumerate(header):
+        if name not in names:
+            free.setdefault(_key(name), []).append(at)
+    for name in set(names) - set(header):
+        keys = [_key(name), "id"] if name == "uid" else [_key(name)]
+        places = next((free[key] for key in keys if key in free), [])
+        if len(places) == 1 and asked[_key(name)] == 1:
+            header[places[0]] = name
+            told.append(notes.renamed(path, places[0] + 1, name))
+    return header
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _check_header(
+    path: Path,
+    header: list[str],
+    names: Sequence[str],
+    others: bool,
+    cells: Callable[[int], list[str]],
+    told: list[str],
+) -> None:
+    """Refuse columns that are missing, stand twice or are unknown; `cells` gives those of a column by its place."""
     places: dict[str, int] = {}
     for number, name in enumerate(header, 1):
         first = places.setdefault(name, number)
-        if first < number and (name in names or not others):
-            raise messages.repeated_column(path, name if name in names else None, first, number)
+        if first < number and name in names:
+            raise messages.repeated_column(path, name, first, number)
     missing = [name for name in names if name not in header]
     if missing:
         raise messages.missing_columns(path, missing, len(header))
-    unknown = [number for number, name in enumerate(header, 1) if name not in names]
-    if unknown and not others:
-        raise messages.unknown_columns(path, unknown[0], len(header[unknown[0] - 1]), len(unknown))
+    if others:
+        return
+    unknown = [at for at, name in enumerate(header) if name not in names]
+    spare = [at for at in unknown if _NAMELESS.fullmatch(header[at]) and _says_nothing(cells(at))]
+    if spare:
+        told.append(notes.nameless(path, len(spare)))
+    unknown = [at for at in unknown if at not in spare]
+    if unknown:
+        raise messages.unknown_columns(path, unknown[0] + 1, len(header[unknown[0]]), len(unknown))
 
 
-def _read_csv(path: Path, names: Sequence[str], others: bool) -> RawTable:
-    rows = _csv_rows(path)
+def _known(header: list[str], names: Sequence[str], others: bool) -> list[str]:
+    return header if others else [name for name in header if name in names]
+
+
+def _says_nothing(cells: list[str]) -> bool:
+    """Whether they are all empty, as spreadsheets add columns, or count the rows, as pandas and R do."""
+    found = [cell.strip() for cell in cells]
+    return not any(found) or any(found == [str(start + row) for row in range(len(found))] for start in (0, 1))
+
+
+def _read_csv(path: Path, names: Sequence[str], others: bool, told: list[str]) -> RawTable:
+    rows = _csv_rows(path, names)
     if not rows:
         raise messages.empty_file(path)
-    header = [name.strip() for name in rows.pop(0)]
-    _check_header(path, header, names, others)
-    if not rows:
+    above = next(at for at, row in enumerate(rows) if not _blank(row))
+    header = _renamed(path, [name.strip() for name in rows[above]], names, told)
+    kept, numbers, dropped = _cases(path, rows[above:])
+
+    def cells(at: int) -> list[str]:
+        return [row[at] for row in kept]
+
+    _check_header(path, header, names, others, cells, told)
+    if not kept:
         raise messages.header_alone(path)
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(header):
-            raise messages.ragged_row(path, number, len(header), len(row))
-    positions = {name: header.index(name) for name in names}
-    return RawTable(header, {name: [row[at] for row in rows] for name, at in positions.items()})
+    told += dropped
+    return RawTable(_known(header, names, others), {name: cells(header.index(name)) for name in names}, numbers)
 
 
-def _csv_rows(path: Path) -> list[list[str]]:
-    """All rows, header included, without the empty ones at the end."""
+def _cases(path: Path, rows: list[list[str]]) -> tuple[list[list[str]], Sequence[int], list[str]]:
+    """The rows below the header, their numbers, and what to tell of those left out."""
+    header = [name.strip() for name in rows[0]]
+    width, named = len(header), len(header)
+    while named and not header[named - 1]:
+        named -= 1
+    kept, numbers, blank, repeated = [], [], 0, 0
+    for number, row in enumerate(rows[1:], 1):
+        first = row[0].strip() if row else ""
+        if not first and _blank(row):
+            blank += 1
+            continue
+        if first == header[0] and [cell.strip() for cell in row] == header:
+            repeated += 1
+            continue
+        if named <= len(row) < width:  # spreadsheets leave out some of the empty cells at the end
+            row = row + [""] * (width - len(row))
+        if len(row) != width:
+            raise messages.ragged_row(path, number, width, len(row))
+        kept.append(row)
+        numbers.append(number)
+    return kept, numbers, [notes.left_out(path, blank, repeated)] if blank or repeated else []
+
+
+def _blank(row: list[str]) -> bool:
+    return not any(cell.strip() for cell in row)
+
+
+def _delimiter(text: str, names: Sequence[str]) -> str:
+    """What stands between the cells: of the first line, what parts it into most of the columns asked for."""
+    line, wanted = text.lstrip().partition("\n")[0], {"id", *map(_key, names)}
+    parted = {mark: {_key(name.strip(' \r"')) for name in line.split(mark)} for mark in _DELIMITERS}
+    return max(_DELIMITERS, key=lambda mark: len(parted[mark] & wanted))
+
+
+def _csv_rows(path: Path, names: Sequence[str]) -> list[list[str]]:
+    """All rows, header included, without the blank ones at the end."""
     csv.field_size_limit(_LONGEST_CELL)
+    text = _text(path)
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(io.StringIO(_text(path), newline=""), strict=True):
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, names), strict=True):
             rows.append(row)  # one by one: the rows so far say where a bad one stands
     except csv.Error:
         raise messages.open_quote(path, len(rows)) from None
-    while rows and not rows[-1]:
+    while rows and _blank(rows[-1]):
         rows.pop()
     return rows
 
 
 def _text(path: Path) -> str:
     content = path.read_bytes()
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # a spreadsheet's "Unicode text"
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise messages.not_utf8(path, line, error.start) from None
@@ -107,43 +213,63 @@ def _text(path: Path) -> str:
     return text
 
 
-def _read_parquet(path: Path, names: Sequence[str], others: bool) -> RawTable:
+def _read_parquet(path: Path, names: Sequence[str], others: bool, told: list[str]) -> RawTable:
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
     try:
         file = ParquetFile(path)
-        header = [str(name) for name in file.schema_arrow.names]
+        stored = [str(name) for name in file.schema_arrow.names]
     except (ArrowException, OSError, UnicodeDecodeError):
         raise messages.no_parquet(path) from None
-    _check_header(path, header, names, others)
-    if not file.metadata.num_rows:
-        raise messages.no_rows(path)
+    header = _renamed(path, stored, names, told)
     room = max(_EXPANSION * path.stat().st_size, _ALWAYS)
     taken = 0
-    if sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)) > room:
-        raise messages.too_large(path, _ALWAYS, _EXPANSION)
-    columns: dict[str, list[str]] = {name: [] for name in names}
-    for name in names:
+
+    def cells(at: int) -> list[str]:
+        nonlocal taken
+        found: list[str] = []
+        # The name of an unknown column may be a text of the table.
+        name = header[at] if header[at] in names else None
         try:
-            for batch in file.iter_batches(_ROWS, columns=[name]):
-                cells = _parquet_cells(batch.column(name))
-                taken += sum(map(len, cells)) + _CELL * len(cells)
+            for batch in file.iter_batches(_ROWS, columns=[stored[at]]):
+                part = _parquet_cells(path, name, len(found), batch.column(0))
+                taken += sum(map(len, part)) + _CELL * len(part)
                 if taken > room:
                     raise messages.too_large(path, _ALWAYS, _EXPANSION)
-                columns[name] += cells
-        except (ArrowException, OSError, UnicodeDecodeError):
-            raise messages.no_text(path, name) from None
-        row = next((row for row, cell in enumerate(columns[name], 1) if "\0" in cell), None)
+                found += part
+        except (ArrowException, IndexError, OSError, UnicodeDecodeError):
+            raise messages.no_text(path, name or f"number {at + 1}") from None
+        row = next((row for row, cell in enumerate(found, 1) if "\0" in cell), None)
         if row:
-            raise messages.nul_in_cell(path, row, name)
-    return RawTable(header, columns)
+            raise messages.nul_in_cell(path, row, name or f"number {at + 1}")
+        return found
+
+    if sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)) > room:
+        raise messages.too_large(path, _ALWAYS, _EXPANSION)
+    _check_header(path, header, names, others, cells, told)
+    if not file.metadata.num_rows:
+        raise messages.no_rows(path)
+    columns = {name: cells(header.index(name)) for name in names}
+    return RawTable(_known(header, names, others), columns, range(1, file.metadata.num_rows + 1))
 
 
-def _parquet_cells(column: Any) -> list[str]:
-    """The cells as a CSV file would hold them; a truth value stays true or false, which no label is."""
-    from pyarrow import compute, string, types
+def _parquet_cells(path: Path, name: str | None, before: int, column: Any) -> list[str]:
+    """The cells as a CSV file would hold them; a truth value stays true or false, which no label is.
 
-    if types.is_floating(column.type):
-        column = compute.if_else(compute.is_nan(column), None, column)
-    return [cell or "" for cell in column.cast(string()).to_pylist()]
+    A float that is a whole number is written as one, as long as its type holds every whole number of that size.
+    """
+    from pyarrow import string, types
+
+    if not types.is_floating(column.type):
+        return [cell or "" for cell in column.cast(string()).to_pylist()]
+    exact = {16: 2**11, 32: 2**24, 64: 2**53}[column.type.bit_width]
+    numbers = [None if number is None or math.isnan(number) else float(number) for number in column.to_pylist()]
+    if name == "uid":
+        for row, number in enumerate(numbers, before + 1):
+            if number is not None and not (number.is_integer() and abs(number) <= exact):
+                raise messages.inexact_uid(path, row)
+    return [
+        "" if number is None else str(int(number)) if number.is_integer() and abs(number) <= exact else str(number)
+        for number in numbers
+    ]

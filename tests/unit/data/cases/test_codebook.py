@@ -90,7 +90,7 @@ def values(count: int) -> str:
         (HEAD + BINARY.replace("share: 0.3", "share: 1.5"), ["variable Note", "between 0 and 1"]),
         (HEAD + BINARY.replace("share", "shares"), ["variable Note", "unknown key shares"]),
         (HEAD + PLACE.replace("3: home", "x: home"), ["variable Place", "whole numbers"]),
-        (HEAD + PLACE.replace("home", "yes"), ["variable Place", "quote yes and no"]),
+        (HEAD + PLACE.replace("home", "true"), ["variable Place", "quote numbers, true, false"]),
         (HEAD + PLACE.replace("1: street", "3: street"), ["line 5", "3 stands twice"]),
         (HEAD + BINARY.replace("name: Note", "name: a-b"), ["variable 1", "a name is"]),
         (

@@ -37,7 +37,7 @@ SECONDS = 20
 """Of one input, on a slow and busy machine; a usual one takes some milliseconds."""
 MEGABYTES = 400
 """That the inputs of a target may add to the process at their peak; an input has some thousand bytes."""
-CASES = ["a", "b", "c"]
+CASES, NEW = ["a", "b", "c"], ["x", "y", "z"]
 CODED = list(strategies.CODES.items())
 
 Read = Callable[[bytes], object]
@@ -129,12 +129,14 @@ def test_a_corpus_is_laid_down_whole_or_not_at_all(
 ) -> None:
     source, laid = tmp_path / "from", tmp_path / "data/raw/tiny"
     source.mkdir()
-    good = "uid,Police,Coroner\n" + "".join(f"{uid},{strategies.MARKER},\n" for uid in CASES)
+
+    def features(uids: list[str]) -> bytes:
+        return b"uid,Police,Coroner\n" + b"".join(f"{uid},{strategies.MARKER},\n".encode() for uid in uids)
 
     def read(contents: tuple[str, dict[str, bytes]]) -> None:
         name, changed = contents
         before = {path.name: path.read_bytes() for path in laid.glob("*")}
-        usual = {"train_features": good.encode(), "test_features": good.encode()}
+        usual = {"train_features": features(CASES), "test_features": features(NEW)}
         usual["train_labels"] = b"uid,Note,Place\na,0,1\nb,1,2\nc,,3\n"
         for stem, content in (usual | changed).items():
             put(source / f"{stem}.csv", content)
@@ -149,13 +151,13 @@ def test_a_corpus_is_laid_down_whole_or_not_at_all(
         if name == "tiny":
             assert len(list(laid.iterdir())) == 5
 
-    label_files, layout_files = strategies.label_files(CASES), strategies.layout_files(CASES)
     options = {
         "train_features": strategies.feature_files(CASES),
-        "train_labels": label_files,
-        "test_labels": label_files,
+        "train_labels": strategies.label_files(CASES),
+        "test_features": strategies.feature_files(NEW),
+        "test_labels": strategies.label_files(NEW),
+        "submission_format": strategies.layout_files(NEW),
     }
-    options |= {"test_features": strategies.feature_files(), "submission_format": layout_files}
     one = st.one_of(*(st.fixed_dictionaries({stem: content}) for stem, content in options.items()))
     names = strategies.mostly(st.just("tiny"), st.sampled_from(("tiny2", "demo", "../up", strategies.MARKER)), of=8)
     survives(st.tuples(names, one), read)

@@ -87,10 +87,10 @@ def test_lays_down_five_files_and_the_codebook(project: Path, run: Callable[...,
         "uid,Police,Coroner",
         f"t00,{MARKER} report 0,",
     ]
-    assert (raw / "test_features.csv").read_text() == f'uid,Police,Coroner\ny,,"No note,\n{MARKER}"\nz,{MARKER},\n'
+    assert (raw / "test_features.csv").read_text() == f'uid,Police,Coroner\nz,{MARKER},\ny,,"No note,\n{MARKER}"\n'
     assert (raw / "train_labels.csv").read_text().splitlines()[:3] == ["uid,Note,Place", "t00,0,1", "t01,0,2"]
-    assert (raw / "test_labels.csv").read_text() == "uid,Note,Place\ny,,\nz,,\n"
-    assert (raw / "submission_format.csv").read_text() == "uid,Note,Place\ny,0,1\nz,0,1\n"
+    assert (raw / "test_labels.csv").read_text() == "uid,Note,Place\nz,,\ny,,\n"
+    assert (raw / "submission_format.csv").read_text() == "uid,Note,Place\nz,0,1\ny,0,1\n"
     assert (raw / "train_features.csv").stat().st_mode & 0o777 == 0o600
 
 
@@ -100,7 +100,7 @@ def test_keeps_labels_and_order_of_a_submission_format(project: Path, run: Calla
     code, printed = run("import_corpus", "tiny", "from")
 
     assert code == 0 and "with labels" in printed
-    assert (project / "data/raw/tiny/test_labels.csv").read_text() == "uid,Note,Place\ny,0,\nz,1,2\n"
+    assert (project / "data/raw/tiny/test_labels.csv").read_text() == "uid,Note,Place\nz,1,2\ny,0,\n"
     assert (project / "data/raw/tiny/submission_format.csv").read_text() == "uid,Place,Note\nz,1,0\ny,1,0\n"
 
 
@@ -184,8 +184,8 @@ def test_new_cases_need_no_training_data(project: Path, run: Callable[..., tuple
     assert code == 0 and "tiny: 2 new cases" in printed
     raw = project / "data/raw/tiny"
     assert sorted(content(raw)) == ["submission_format.csv", "test_features.csv", "test_labels.csv"]
-    assert (raw / "test_labels.csv").read_text() == "uid,Note,Place\ny,,\nz,,\n"
-    assert (raw / "submission_format.csv").read_text() == "uid,Note,Place\ny,0,1\nz,0,1\n"
+    assert (raw / "test_labels.csv").read_text() == "uid,Note,Place\nz,,\ny,,\n"
+    assert (raw / "submission_format.csv").read_text() == "uid,Note,Place\nz,0,1\ny,0,1\n"
     assert run("prepare_new")[0] == 0
 
 

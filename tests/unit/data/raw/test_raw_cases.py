@@ -63,7 +63,7 @@ def test_reads_features(book: Codebook, put: Callable[..., Path]) -> None:
         ('"  Quiet, ""calm"" \n"', 'Quiet, "calm"'),
         ('"one\r\ntwo\rthree"', "one\ntwo\nthree"),
         ("Caf\u0065\u0301", "Caf\u00e9"),
-        ("NA", "NA"),
+        ("NA was said", "NA was said"),
         ("0012", "0012"),
         ("x" * 200_000, "x" * 200_000),
         ("word " * 200_000 + "end", "word " * 200_000 + "end"),
@@ -169,10 +169,10 @@ def refusal(main: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> s
 
 
 BAD_FEATURES = {
-    "no uid column": ("id,Police,Coroner\na,x,y\n", ["column uid", "among its 3"]),
+    "no uid column": ("case,Police,Coroner\na,x,y\n", ["column uid", "among its 3"]),
     "no narrative column": ("uid,Police\na,x\n", ["column Coroner", "among its 2"]),
     "no header": (f"a,{MARKER},y\n", ["column uid, Police, Coroner"]),
-    "semicolons": ("uid;Police;Coroner\na;x;y\n", ["among its 1", "commas"]),
+    "blanks between": ("uid Police Coroner\na x y\n", ["among its 1", "commas"]),
     "a column twice": ("uid,Police,Coroner,Police\na,x,y,z\n", ["column Police", "columns 2 and 4"]),
     "uid twice as a column": ("uid,Police,Coroner,uid\na,x,y,z\n", ["column uid", "columns 1 and 4"]),
     "empty uid": (FEATURES + f" ,{MARKER},\n", ["row 3", "uid is empty"]),
@@ -183,12 +183,13 @@ BAD_FEATURES = {
         ["row 3", "every narrative is empty", "2 such", "Police, Coroner"],
     ),
     "not UTF-8": (FEATURES.encode() + f"c,{MARKER} caf".encode() + b"\xe9,\n", ["line 4", "not UTF-8", "byte 87"]),
-    "UTF-16": (FEATURES.encode("utf-16"), ["line 1", "not UTF-8"]),
+    "UTF-16 without its mark": (FEATURES.encode("utf-16-le"), ["line 1", "NUL"]),
     "no rows": ("uid,Police,Coroner\n", ["header and no rows"]),
     "an empty file": ("", ["is empty"]),
     "too many cells": (FEATURES + f"c,{MARKER},so, calm\n", ["row 3", "expected 3 cells", "found 4"]),
     "too few cells": (FEATURES + f"c,{MARKER}\n", ["row 3", "expected 3 cells", "found 2"]),
-    "blank line within": ("uid,Police,Coroner\na,x,\n\nb,y,\n", ["row 2", "found 0"]),
+    "a short row behind a blank one": ("uid,Police,Coroner\na,x,\n\nb,y\n", ["row 3", "found 2"]),
+    "a header again and a uid twice": ("uid,Police,Coroner\na,x,\nuid,Police,Coroner\na,y,\n", ["row 3", "as row 1"]),
     "unclosed quote": (FEATURES + f'c,"{MARKER},\nd,x,y\n', ["row 3", "quote is not closed"]),
     "quote within": (FEATURES + f'c,"a "{MARKER}" b",\n', ["row 3", "not doubled"]),
     "unclosed quote in the header": (f'uid,"Police,Coroner\na,{MARKER},\n', ["header", "quote is not closed"]),
@@ -233,7 +234,7 @@ BAD_LABELS = {
     "empty uid": (LABELS + ",1,1\n", ["row 3", "uid is empty"]),
     "no rows": ("uid,Note,Place\n", ["no rows"]),
     "a column twice": ("uid,Note,Place,Note\na,1,1,0\n", ["column Note", "columns 2 and 4"]),
-    "an unknown column twice": (f"uid,Note,Place,{MARKER},{MARKER}\na,1,1,0,0\n", ["a column stands", "4 and 5"]),
+    "an unknown column twice": (f"uid,Note,Place,{MARKER},{MARKER}\na,1,1,0,0\n", ["column 4", "2 such columns"]),
 }
 
 
@@ -268,7 +269,7 @@ def test_refuses_missing_and_other_files(tmp_path: Path, book: Codebook) -> None
 
     with pytest.raises(UserError, match=r"none\.csv is missing; .* uid, Police, Coroner"):
         read_features(tmp_path / "none.csv", book)
-    with pytest.raises(UserError, match=r"expected a \.csv or \.parquet file"):
+    with pytest.raises(UserError, match=r"expected a \.csv, \.tsv, \.txt or \.parquet file"):
         read_features(tmp_path / "f.xlsx", book)
 
 
