@@ -177,7 +177,8 @@ def _uids(path: Path, column: Sequence[str]) -> pd.Index:
 
 
 def _same_cases(path: Path, found: pd.Index, cases: pd.Index) -> None:
-    unknown, missing = ~found.isin(cases), ~cases.isin(found)
+    # `isin` takes a second for 100,000 strings, an index is quick.
+    unknown, missing = cases.get_indexer(found) < 0, found.get_indexer(cases) < 0
     if unknown.any():
         raise messages.unknown_uid(path, _first(unknown), int(unknown.sum()), len(found))
     if missing.any():
