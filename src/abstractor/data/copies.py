@@ -2,10 +2,12 @@
 
 Cases are compared by their runs of three words. MinHash and LSH (Broder 1997, On the Resemblance and Containment of
 Documents; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, chapter 3) name the pairs worth a look, and each
-of these is decided by its exact Jaccard similarity. Copies of copies are one group.
+of these is decided by its exact Jaccard similarity. Copies of copies are one group. Reports written by a form are alike
+as well, but each has numbers of its own, such as an age: of two copies, one has all numbers of the other.
 """
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -28,8 +30,8 @@ class CopiesParams(Strict):
     """The section `copies` of params.yaml."""
 
     similarity: Annotated[float, Field(ge=0.5, le=1)]
-    """Two cases are copies where they share so many of their runs of three words (Jaccard), 0.5 to 1; 1: only where
-    they are equal but for white space and capitals."""
+    """Two cases are copies where they share so many of their runs of three words (Jaccard) and all numbers of one, 0.5
+    to 1; 1: only where they are equal but for white space and capitals."""
 
 
 TRAINING, NEW = "training", "new"
@@ -43,8 +45,10 @@ _ROWS, _MISSED, _SEED = 4, 0.01, 1
 more similar it is below one in a thousand."""
 _MIXERS = np.array([1, 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 """Odd numbers that make the hash of a run depend on the order of its words."""
-_BLOCK, _PAIRS = 10_000, 20_000
-"""Cases cut into words, and pairs compared, at a time: what bounds the memory."""
+_BLOCK, _PAIRS, _NEXT = 10_000, 20_000, 100
+"""Cases cut into words, and pairs compared, at a time, which bounds the memory; and how many of those that follow it in
+a band a case is compared with, which bounds the time where all cases are written by one form."""
+_NUMBER = re.compile(r"[0-9]+")
 
 
 def keys(cases: pd.DataFrame) -> pd.Series:
@@ -138,7 +142,8 @@ def _near(texts: list[str], similarity: float) -> np.ndarray:
     if met.any():
         runs, sizes = runs[np.repeat(met, sizes)], sizes[met]
         digests = np.array(sketched(runs, sizes).to_rows(), np.uint32).reshape(len(sizes), bands, _ROWS)
-        group[met] = len(texts) + _joined(digests.transpose(1, 0, 2), _run_sets(runs, sizes), similarity)
+        alike = [texts[place] for place in np.flatnonzero(met)]
+        group[met] = len(texts) + _joined(digests.transpose(1, 0, 2), _run_sets(runs, sizes), alike, similarity)
     return group
 
 
@@ -170,22 +175,25 @@ def _run_sets(runs: np.ndarray, sizes: np.ndarray) -> sparse.csr_array:
     return sets
 
 
-def _joined(bands: np.ndarray, sets: sparse.csr_array, similarity: float) -> np.ndarray:
-    """Join texts that meet in a band and are as similar as that.
+def _joined(bands: np.ndarray, sets: sparse.csr_array, texts: list[str], similarity: float) -> np.ndarray:
+    """Join texts that meet in a band, are as similar as that and have the same numbers.
 
     Args:
         bands: (bands, texts, hashes of a band) uint32.
         sets: (texts, runs), see `_run_sets`.
+        texts: the same ones.
         similarity: the least Jaccard similarity.
 
     Returns:
         (texts,) int64 the number of each text's group.
     """
-    group = np.arange(sets.shape[0])
+    group, numbers = np.arange(len(texts)), [frozenset(_NUMBER.findall(text)) for text in texts]
+    kind, count = pd.factorize(np.array(numbers, dtype=object))[0], np.array(list(map(len, numbers)))
     for band in bands:
         bucket = np.unique(np.ascontiguousarray(band).view(f"V{band.itemsize * _ROWS}"), return_inverse=True)[1].ravel()
-        order = np.argsort(bucket, kind="stable")
-        for step in range(1, len(order)):
+        # Texts of the same numbers stand together.
+        order = np.lexsort((kind, bucket))
+        for step in range(1, min(len(order), _NEXT)):
             # Texts of a bucket that is one group already have nothing more to find there.
             of_bucket = np.zeros(len(group), np.int64)
             of_bucket[bucket] = group
@@ -196,9 +204,13 @@ def _joined(bands: np.ndarray, sets: sparse.csr_array, similarity: float) -> np.
             met = bucket[left] == bucket[right]
             if not met.any():
                 break
-            apart = met & (group[left] != group[right])
+            # Two sets of as many numbers hold one another only where they are equal.
+            apart = met & (group[left] != group[right]) & ((kind[left] == kind[right]) | (count[left] != count[right]))
             left, right = left[apart], right[apart]
             alike = _similarities(sets, left, right) >= similarity
+            for pair in np.flatnonzero(alike):
+                one, other = numbers[left[pair]], numbers[right[pair]]
+                alike[pair] = one <= other or other <= one
             if alike.any():
                 links = sparse.coo_array(
                     (np.ones(alike.sum(), bool), (group[left[alike]], group[right[alike]])), shape=(len(group),) * 2
