@@ -1,6 +1,6 @@
 """Time and memory of stages from 1,000 to 100,000 cases: python benchmarks/growth.py [--quick].
 
-The real stage commands in a project of their own, on demo cases repeated under new uids; inference by a random
+The real stage commands in a project of their own, on demo cases that are all different; inference by a random
 classifier of one small layer, since the model is not the point; simulated predictions for the ensemble. Seconds and
 peak resident memory are the process' own, from its start to its end.
 """
@@ -30,8 +30,6 @@ LINEAR, FLAT = 1 / 1.5, 0.8
 MODELS = ("sc1_minilm", "sc2_minilm")
 CHUNK = 2000
 """Cases of a row group, as inference writes them."""
-DRAWN = 2000
-"""Different cases in a corpus; tokens repeat, work does not get less."""
 
 
 class Cost(NamedTuple):
@@ -109,16 +107,15 @@ def _write_classifier(folder: Path, book: Codebook) -> None:
     write_json(folder / "models" / MODELS[0] / "backbone.json", pin("minilm", folder / "models/backbones/minilm"))
 
 
-def lay_corpus(folder: Path, drawn: measure.Corpus, cases: int) -> None:
-    """Raw files of `cases` coded and as many new cases."""
+def lay_corpus(folder: Path, drawn: measure.Corpus, fresh: measure.Corpus, cases: int) -> None:
+    """Raw files of `cases` coded ones of `drawn` and as many new ones of `fresh`."""
     raw = folder / "data/raw/demo"
     shutil.rmtree(raw, ignore_errors=True)
     raw.mkdir(parents=True)
-    places = np.arange(cases) % len(drawn.cases)
     uids = pd.Index([f"case-{number:07}" for number in range(cases)], name="uid")
-    features, labels = (table.iloc[places].set_axis(uids) for table in (drawn.cases, drawn.labels))
+    features, labels, new = (table.iloc[:cases].set_axis(uids) for table in (drawn.cases, drawn.labels, fresh.cases))
     features.to_csv(raw / "train_features.csv")
-    features.to_csv(raw / "test_features.csv")
+    new.to_csv(raw / "test_features.csv")
     labels.to_csv(raw / "train_labels.csv")
     labels.to_csv(raw / "submission_format.csv")
 
@@ -148,10 +145,10 @@ def _simulated(book: Codebook, labels: pd.DataFrame) -> np.ndarray:
     return np.hstack(columns)
 
 
-def costs(folder: Path, book: Codebook, drawn: measure.Corpus, cases: int) -> dict[str, Cost]:
+def costs(folder: Path, book: Codebook, drawn: measure.Corpus, fresh: measure.Corpus, cases: int) -> dict[str, Cost]:
     """Of every stage on a corpus of one size."""
-    lay_corpus(folder, drawn, cases)
-    found = {"prepare": stage(folder, "prepare.py"), "prepare_new": stage(folder, "prepare_new.py")}
+    lay_corpus(folder, drawn, fresh, cases)
+    found = {name: stage(folder, f"{name}.py") for name in ("prepare", "prepare_new", "find_copies")}
     found["infer_t4_sc"] = stage(folder, "infer_t4_fold.py", "sc", MODELS[0], "0")
     lay_predictions(folder, book)
     found["infer_t4"] = stage(folder, "infer_t4.py")
@@ -193,13 +190,13 @@ def results(table: dict[int, dict[str, Cost]]) -> list[measure.Result]:
 def main() -> None:
     """Measure and report."""
     options = measure.parser(__doc__).parse_args()
-    drawn = measure.demo(200 if options.quick else DRAWN, 60)
+    sizes = (200, 1000) if options.quick else SIZES
+    drawn, fresh = (measure.demo(sizes[-1], 60, seed) for seed in (20, 21))
     with tempfile.TemporaryDirectory() as scratch:
         book = project(Path(scratch))
-        sizes = (200, 1000) if options.quick else SIZES
         table = {}
         for cases in sizes:
-            table[cases] = costs(Path(scratch), book, drawn, cases)
+            table[cases] = costs(Path(scratch), book, drawn, fresh, cases)
             print({name: f"{cost.seconds:.1f} s, {cost.memory / 1e6:.0f} MB" for name, cost in table[cases].items()})
     measure.report("growth", results(table))
 

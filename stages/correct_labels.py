@@ -34,12 +34,13 @@ def main() -> None:
     settings, baseline = inputs.get("correct_labels", CorrectionParams), inputs.get("baseline", BaselineParams)
     smallest = inputs.get("smallest_count", small_counts.SmallestCount)
     book = codebook.load(inputs.codebook())
-    assignment = folds.read(inputs.file("data/prepared/folds.parquet"))
-    uids = folds.outside(assignment, fold)
+    path = inputs.file("data/prepared/folds.parquet")
+    uids, groups = folds.outside(folds.read(path), fold), folds.read_groups(path)
     cases = read_prepared_cases(inputs.file("data/prepared/cases.parquet"), book).loc[uids]
     labels = read_prepared_labels(inputs.file("data/prepared/labels.parquet"), book).loc[uids]
 
-    found = correct(book, settings, baseline, cases, labels, derive_seed(inputs.get("seed", Seed), "correct", fold))
+    seed = derive_seed(inputs.get("seed", Seed), "correct", fold)
+    found = correct(book, settings, baseline, cases, labels, seed, groups)
     with ExitStack() as stack:
         corrected = stack.enter_context(files.replaced(Path(f"data/lessons/labels/corrected/{fold}.parquet")))
         suspects = stack.enter_context(files.replaced(Path(f"data/lessons/suspects/{fold}.parquet")))

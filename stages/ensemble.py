@@ -28,7 +28,8 @@ def main() -> None:
     smallest = inputs.get("smallest_count", small_counts.SmallestCount)
     book = codebook.load(inputs.codebook())
     labels = read_prepared_labels(inputs.file("data/prepared/labels.parquet"), book)
-    assignment = folds.read(inputs.file("data/prepared/folds.parquet"))
+    path = inputs.file("data/prepared/folds.parquet")
+    assignment, groups = folds.read(path), folds.read_groups(path)
     oof = gathering.out_of_fold(inputs.file("data/predictions/oof"), models, assignment, book)
     new = gathering.read(inputs.file("data/predictions/infer_t4.parquet"), models, book)
     paths = {part: inputs.file(f"data/predictions/baseline/{part}.parquet") for part in ("oof", "new")}
@@ -47,7 +48,7 @@ def main() -> None:
     layout = inputs.file(f"data/raw/{inputs.corpus()}/submission_format.csv")
     asked = submission.arranged(decisions[report.ENSEMBLE], book, layout)
 
-    scored = report.crossfitted(book, oof, baseline["oof"], labels, settings.prior, seed)
+    scored = report.crossfitted(book, oof, baseline["oof"], labels, settings.prior, seed, groups)
     table = report.score_table(book, labels, scored.decisions, settings.resamples, seed)
     pair = {system: scored.decisions[system] for system in (report.BASELINE, report.ENSEMBLE)}
     blended = {report.BASELINE: baseline["oof"], report.ENSEMBLE: scored.blended}
@@ -56,8 +57,8 @@ def main() -> None:
     submission.write(PREDICTED / "submission.csv", asked)
     submission.write_systems(PREDICTED / "decisions.parquet", decisions)
     files.write_json(METRICS / "ensemble.json", small_counts.scores(book, labels, table, smallest))
-    files.write_json(METRICS / "baseline.json", report.of_system(book, baseline["oof"], labels, seed, smallest))
-    files.write_json(METRICS / "oof.json", report.by_fold(book, oof, labels, assignment, seed, smallest))
+    files.write_json(METRICS / "baseline.json", report.of_system(book, baseline["oof"], labels, seed, smallest, groups))
+    files.write_json(METRICS / "oof.json", report.by_fold(book, oof, labels, assignment, seed, smallest, groups))
     report.write_plot(METRICS / "plots/f1.csv", report.f1_plot(book, labels, pair, smallest))
     report.write_plot(METRICS / "plots/reliability.csv", report.reliability_plot(book, labels, blended, smallest))
     print(report.lines(table))

@@ -11,6 +11,7 @@ def main() -> None:
     """Write the score of the submission and of every system on the new cases, or that nothing is coded."""
     from abstractor.base import files
     from abstractor.base.params import Seed
+    from abstractor.data import copies
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import NOT_CODED
     from abstractor.data.raw.cases import read_labels, read_uids
@@ -19,6 +20,7 @@ def main() -> None:
     from abstractor.scoring.scores import small_counts
 
     inputs = Inputs()
+    score_copies = inputs.get("score_copies", bool)
     seed, resamples = inputs.get("seed", Seed), inputs.get("ensemble", blend.EnsembleParams).resamples
     smallest = inputs.get("smallest_count", small_counts.SmallestCount)
     book = codebook.load(inputs.codebook())
@@ -31,9 +33,13 @@ def main() -> None:
     submission.check_covered(path, listed, submitted.index)
     labels = read_labels(path, book, listed).loc[submitted.index]
     labels = labels[(labels != NOT_CODED).any(axis=1)]
+    repeated = labels.index.isin(copies.read(inputs.file("data/predictions/copies.parquet"))["uid"])
+    if repeated.any() and not score_copies:
+        print(f"evaluate: {repeated.sum()} new cases left out, copies of training cases or of other new ones")
+        labels = labels[~repeated]
     if labels.empty:
         files.write_json(METRICS, {"cases": 0})
-        print(f"evaluate: no label in {path}, nothing to score")
+        print(f"evaluate: no label of a new case in {path}, nothing to score")
         return
     decisions = {system: decided.loc[labels.index] for system, decided in systems.items()}
     table = report.score_table(book, labels, decisions, resamples, seed)

@@ -14,7 +14,7 @@ def main() -> None:
     from abstractor.base.files import replaced
     from abstractor.base.members import Folds, check_folds
     from abstractor.base.params import Seed
-    from abstractor.data import folds
+    from abstractor.data import copies, folds
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import NOT_CODED, write_cases, write_labels
     from abstractor.data.raw.cases import CaseCount, read_training
@@ -27,18 +27,21 @@ def main() -> None:
     book = codebook.load(inputs.codebook())
     features, coded = (inputs.file(f"data/raw/{name}/train_{part}.csv") for part in ("features", "labels"))
     cases, labels = read_training(features, coded, book)
+    groups = copies.groups(cases, inputs.get("copies", copies.CopiesParams).similarity)
     if size is not None:
-        uids = folds.stratified_slice(book, labels, size, derive_seed(seed, "slice"))
-        cases, labels = cases.loc[uids], labels.loc[uids]
-    fold = folds.assign(book, labels, count, seed)
+        uids = folds.stratified_slice(book, labels, size, derive_seed(seed, "slice"), groups)
+        cases, labels, groups = cases.loc[uids], labels.loc[uids], groups.loc[uids]
+    fold = folds.assign(book, labels, count, seed, groups)
     with ExitStack() as stack:
         paths = [Path(f"data/prepared/{stem}.parquet") for stem in ("cases", "labels", "folds")]
         paths = [stack.enter_context(replaced(path)) for path in paths]
         write_cases(paths[0], book, cases)
         write_labels(paths[1], book, labels)
-        folds.write(paths[2], fold)
+        folds.write(paths[2], fold, groups)
     gaps = int((labels == NOT_CODED).to_numpy().sum())
     print(f"{name}: {len(cases)} training cases in {count} folds, {len(book.variables)} variables, {gaps} labels empty")
+    if repeated := len(groups) - groups.nunique():
+        print(f"{name}: {repeated} training cases are copies of others; copies share a fold")
 
 
 if __name__ == "__main__":

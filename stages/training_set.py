@@ -26,12 +26,13 @@ def main() -> None:
     book = codebook.load(inputs.codebook())
     cases = read_prepared_cases(inputs.file("data/prepared/cases.parquet"), book)
     labels = read_prepared_labels(inputs.file("data/prepared/labels.parquet"), book)
-    assignment = folds.read(inputs.file("data/prepared/folds.parquet"))
+    path = inputs.file("data/prepared/folds.parquet")
+    assignment, groups = folds.read(path), folds.read_groups(path)
     for part, choice in learns:
         inputs.file(f"data/lessons/{part}/{choice}")
     with replaced(Path(f"data/training/{model}")) as partial:
         for fold in sorted(assignment.unique()):
-            found = assemble.of_fold(book, learns, cases, labels, assignment, fold, Path("data/lessons"))
+            found = assemble.of_fold(book, learns, cases, labels, assignment, fold, Path("data/lessons"), groups)
             examples.write(partial / f"{fold}.parquet", book, found)
             print(f"{model}/{fold}: {len(found.coded)} coded cases, {len(found.made)} made ones")
 

@@ -21,6 +21,7 @@ from abstractor.base.members import Folds
 from abstractor.base.params import PARAMS, CorpusName, ParamsError, Seed, Strict
 from abstractor.base.script import run_script
 from abstractor.base.yaml_file import read_yaml
+from abstractor.data.copies import CopiesParams
 from abstractor.data.demo.settings import DemoCorpusParams
 from abstractor.data.raw.cases import CaseCount
 from abstractor.machine.compute import Inference, Machine
@@ -51,6 +52,8 @@ class ParamsFile(BaseModel):
     folds: Folds
     cases: CaseCount
     new_cases: CaseCount
+    copies: CopiesParams
+    score_copies: bool
     trusted_remote: TrustedRemote
     smallest_count: SmallestCount
     sc_1: list[str]

@@ -71,6 +71,7 @@ def test_whatever_writes_metrics_or_scores_withholds_small_counts() -> None:
     assert {
         "ensemble",
         "evaluate",
+        "find_copies",
         "correct_labels",
         "rewrite",
         "make_cases",

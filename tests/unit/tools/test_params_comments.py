@@ -87,6 +87,7 @@ def test_these_sections_have_comments() -> None:
     assert {".".join(path[:-1]) for path in dict(params.meanings(content))} == {
         "backbones.minilm",
         "baseline",
+        "copies",
         "correct_labels",
         "demo_corpus",
         "ensemble",

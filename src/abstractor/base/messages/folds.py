@@ -18,7 +18,7 @@ def no_folds(path: Path) -> FoldsError:
 
 
 def too_few_cases(folds: int, found: int) -> FoldsError:
-    return FoldsError(f"{folds} folds need at least as many cases, found {found}; use fewer folds")
+    return FoldsError(f"{folds} folds need at least as many cases, found {found} (copies count once); use fewer folds")
 
 
 def too_large_slice(wanted: int, found: int) -> FoldsError:

@@ -243,7 +243,8 @@ def _whole(path: Path, table: RawTable, uids: list[str], told: list[str]) -> lis
 
 
 def _same_cases(path: Path, table: RawTable, found: pd.Index, cases: pd.Index) -> None:
-    unknown, missing = ~found.isin(cases), ~cases.isin(found)
+    # `isin` takes a second for 100,000 strings, an index is quick.
+    unknown, missing = cases.get_indexer(found) < 0, found.get_indexer(cases) < 0
     if unknown.any():
         raise messages.unknown_uid(path, _first(table, unknown), int(unknown.sum()), len(found))
     if missing.any():

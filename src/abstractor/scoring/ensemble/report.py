@@ -34,6 +34,7 @@ def crossfitted(
     labels: pd.DataFrame,
     prior: float,
     seed: int,
+    groups: pd.Series | None = None,
 ) -> Crossfitted:
     """Decide every coded case with every system, on one division into parts.
 
@@ -44,6 +45,7 @@ def crossfitted(
         labels: int16 codes, -1 where not coded.
         prior: of the weights.
         seed: the global one.
+        groups: uid -> group, each in one part; None: each case stands alone.
     """
 
     def subset(uids: pd.Index) -> dict[str, pd.DataFrame]:
@@ -54,7 +56,7 @@ def crossfitted(
         decided = thresholds.decide(codebook, pooled, fitted.thresholds)
         return pd.concat({"decisions": decided, "blended": pooled}, axis=1)
 
-    part = crossfit.parts(codebook, labels, seed)
+    part = crossfit.parts(codebook, labels, seed, groups)
     both = crossfit.crossfit(part, lambda others: blend.fit(codebook, subset(others), labels, prior), apply)
     singles = {BASELINE: baseline} | dict(tables)
     decisions = {name: crossfit.decide(codebook, table, labels, part) for name, table in singles.items()}
@@ -99,10 +101,15 @@ def score_table(
 
 
 def of_system(
-    codebook: Codebook, table: pd.DataFrame, labels: pd.DataFrame, seed: int, smallest: int
+    codebook: Codebook,
+    table: pd.DataFrame,
+    labels: pd.DataFrame,
+    seed: int,
+    smallest: int,
+    groups: pd.Series | None = None,
 ) -> dict[str, Any]:
     """The metrics of one system's out-of-fold predictions, as released; arguments as in `crossfit.report`."""
-    scored = crossfit.report(codebook, table, labels, seed)
+    scored = crossfit.report(codebook, table, labels, seed, groups)
     return small_counts.scores(codebook, labels.loc[table.index], scored, smallest)
 
 
@@ -113,6 +120,7 @@ def by_fold(
     folds: pd.Series,
     seed: int,
     smallest: int,
+    groups: pd.Series | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Model -> fold -> the metrics of its predictions of that fold's held-out cases; see `of_system`.
 
@@ -123,12 +131,14 @@ def by_fold(
         folds: uid -> fold.
         seed: the global one.
         smallest: the smallest count to tell.
+        groups: uid -> group, each in one part; None: each case stands alone.
     """
     held = {str(fold): uids.index for fold, uids in folds.groupby(folds)}
-    return {
-        name: {fold: of_system(codebook, table.loc[uids], labels, seed, smallest) for fold, uids in held.items()}
-        for name, table in tables.items()
-    }
+
+    def scored(table: pd.DataFrame) -> dict[str, Any]:
+        return of_system(codebook, table, labels, seed, smallest, groups)
+
+    return {name: {fold: scored(table.loc[uids]) for fold, uids in held.items()} for name, table in tables.items()}
 
 
 def lines(table: Mapping[str, Any]) -> str:

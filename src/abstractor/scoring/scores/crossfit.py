@@ -16,15 +16,16 @@ _SMALLEST = 2 * PARTS
 _Fitted = TypeVar("_Fitted")
 
 
-def parts(codebook: Codebook, labels: pd.DataFrame, seed: int) -> pd.Series:
-    """The multilabel-stratified part (0 to 4) of each labelled case.
+def parts(codebook: Codebook, labels: pd.DataFrame, seed: int, groups: pd.Series | None = None) -> pd.Series:
+    """The multilabel-stratified part (0 to 4) of each labelled case, one part a group; arguments as of `folds.assign`.
 
     Raises:
         TooFewCasesError: fewer than ten cases.
+        FoldsError: fewer groups than parts.
     """
     if len(labels) < _SMALLEST:
         raise messages.too_few_cases(_SMALLEST, len(labels))
-    return folds.assign(codebook, labels, PARTS, derive_seed(seed, "parts"))
+    return folds.assign(codebook, labels, PARTS, derive_seed(seed, "parts"), groups)
 
 
 def crossfit(
@@ -56,7 +57,9 @@ def decide(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, 
     )
 
 
-def report(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, seed: int) -> dict[str, Any]:
+def report(
+    codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, seed: int, groups: pd.Series | None = None
+) -> dict[str, Any]:
     """The metrics of one system's out-of-fold predictions: cross-fitted `f1`, `log_loss` (nats), `cases`.
 
     Args:
@@ -64,12 +67,14 @@ def report(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, 
         predictions: of the cases to score.
         labels: at least those cases.
         seed: the global one.
+        groups: uid -> group, none of which is fitted on and scored; None: each case stands alone.
 
     Raises:
         TooFewCasesError: fewer than ten cases.
+        FoldsError: fewer groups than parts.
     """
     labels = labels.loc[predictions.index]
-    decisions = decide(codebook, predictions, labels, parts(codebook, labels, seed))
+    decisions = decide(codebook, predictions, labels, parts(codebook, labels, seed, groups))
     content = {
         "f1": metrics.scores(codebook, labels, decisions),
         "log_loss": metrics.log_loss(codebook, labels, predictions),

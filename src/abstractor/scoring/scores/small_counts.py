@@ -98,6 +98,12 @@ def counts(rows: Mapping[str, Mapping[str, int]], smallest: int) -> dict[str, An
     return released | {"suppressed": _note(smallest, sum(len(table[name]) for name in kept_back))}
 
 
+def share(count: int, of: int, smallest: int) -> float | None:
+    """The share of cases that are counted; None where it tells how few they are, or how few they are not."""
+    shown = counts({"counted": {"n": count}, "others": {"n": of - count}}, smallest)
+    return None if shown["counted"]["n"] is None else round(count / of, 5)
+
+
 def written(found: Mapping[str, Any], smallest: int) -> dict[str, Any]:
     """Counts of texts that a language model wrote: `asked`, of which some were `kept`, others `dropped` by reason."""
     released = counts({"kept": {"n": found["kept"]}} | {why: {"n": n} for why, n in found["dropped"].items()}, smallest)

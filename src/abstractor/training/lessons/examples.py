@@ -17,7 +17,7 @@ from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
 
 # No name of a codebook holds a space, so these can clash with none.
-_MADE, _REWRITTEN = "is made", "rewritten {}"
+_MADE, _GROUP, _REWRITTEN = "is made", "copies of", "rewritten {}"
 _REFUSALS = parquet.Refusals(messages.missing, messages.unreadable, messages.other_columns)
 
 
@@ -32,11 +32,13 @@ class Examples(NamedTuple):
     """Paraphrased narratives of some of the cases."""
     made: pd.Index
     """uids of the cases that a language model made up; the others are coded ones."""
+    groups: pd.Series | None = None
+    """uid -> group of at least the coded cases; None: each stands alone."""
 
     @classmethod
-    def of_coded(cls, cases: pd.DataFrame, targets: pd.DataFrame) -> "Examples":
+    def of_coded(cls, cases: pd.DataFrame, targets: pd.DataFrame, groups: pd.Series | None = None) -> "Examples":
         """Coded cases alone, none of them paraphrased."""
-        return cls(cases, targets, cases.iloc[:0], cases.index[:0])
+        return cls(cases, targets, cases.iloc[:0], cases.index[:0], groups)
 
     @property
     def coded(self) -> pd.Index:
@@ -52,6 +54,8 @@ def write(path: Path, codebook: Codebook, examples: Examples) -> None:
     parts = [examples.cases.loc[uids, narratives], rewritten, examples.targets.loc[uids]]
     frame = pd.concat(parts, axis=1).rename_axis("uid").reset_index()
     frame[_MADE] = frame["uid"].isin(examples.made)
+    alone = frame["uid"]
+    frame[_GROUP] = alone if examples.groups is None else alone.map(examples.groups).fillna(alone)
     with replaced(path) as partial:
         pq.write_table(pa.Table.from_pandas(frame, _schema(codebook), preserve_index=False), partial)
 
@@ -65,11 +69,13 @@ def read(path: Path, codebook: Codebook) -> Examples:
     frame = parquet.read(path, _schema(codebook).names, _REFUSALS).set_index("uid")
     narratives = list(codebook.narratives)
     rewritten = frame[[_REWRITTEN.format(name) for name in narratives]].set_axis(narratives, axis=1).dropna()
-    return Examples(frame[narratives], frame[list(codebook.columns)], rewritten, frame.index[frame[_MADE]])
+    return Examples(
+        frame[narratives], frame[list(codebook.columns)], rewritten, frame.index[frame[_MADE]], frame[_GROUP]
+    )
 
 
 def _schema(codebook: Codebook) -> pa.Schema:
     texts = [*codebook.narratives, *map(_REWRITTEN.format, codebook.narratives)]
     fields = [("uid", pa.string()), *((name, pa.string()) for name in texts)]
     fields += [(column, pa.float32()) for column in codebook.columns]
-    return pa.schema([*fields, (_MADE, pa.bool_())])
+    return pa.schema([*fields, (_MADE, pa.bool_()), (_GROUP, pa.string())])

@@ -24,7 +24,7 @@ class Split(NamedTuple):
 
 
 def split(settings: Training, codebook: Codebook, examples: Examples, seed: int, most: int | None = None) -> Split:
-    """Split a fold's examples; made cases are always learned from.
+    """Split a fold's examples; made cases are always learned from, and no case is held whose copy is not.
 
     Args:
         settings: whether a tenth is held out, and how many made cases an epoch takes.
@@ -36,9 +36,10 @@ def split(settings: Training, codebook: Codebook, examples: Examples, seed: int,
     coded, held = examples.coded, examples.coded[:0]
     if most or settings.early_stopping:
         labels = likeliest(codebook, examples.targets.loc[coded])
-        coded = stratified_slice(codebook, labels, most, seed) if most else coded
+        coded = stratified_slice(codebook, labels, most, seed, examples.groups) if most else coded
         if settings.early_stopping:
-            held = stratified_slice(codebook, labels.loc[coded], max(1, len(coded) // 10), seed)
+            tenth = max(1, len(coded) // 10)
+            held = stratified_slice(codebook, labels.loc[coded], tenth, seed, examples.groups)
     learned = coded.difference(held)
     used = examples.cases.loc[[*learned, *examples.made]]
     extra = Extra(range(len(learned), len(used)), settings.made_ratio, settings.made_epochs)

@@ -25,6 +25,7 @@ def of_fold(
     folds: pd.Series,
     fold: int,
     lessons: Path,
+    groups: pd.Series | None = None,
 ) -> Examples:
     """The training set of one fold's model.
 
@@ -37,6 +38,7 @@ def of_fold(
         fold: the one that the model must not see.
         lessons: holds `labels/corrected/<fold>.parquet`, `rewrites/<writer>/cases.parquet` and
             `made/<round>/<fold>.parquet`, as far as `learns` asks for them.
+        groups: uid -> group of all coded cases; None: each stands alone.
 
     Raises:
         TrainingSetError: corrected labels or made cases of other cases than these.
@@ -49,7 +51,7 @@ def of_fold(
         labels = read_prepared_labels(path, codebook)
         if not labels.index.equals(uids):
             raise messages.other_corrected_cases(path, len(uids), fold)
-    coded = Examples.of_coded(cases.loc[uids], targets.of_labels(codebook, labels.loc[uids]))
+    coded = Examples.of_coded(cases.loc[uids], targets.of_labels(codebook, labels.loc[uids]), groups)
     if learns.rewrites != "none":
         rewritten = read_prepared_cases(lessons / "rewrites" / learns.rewrites / "cases.parquet", codebook)
         coded = coded._replace(rewritten=rewritten.loc[rewritten.index.intersection(uids)])

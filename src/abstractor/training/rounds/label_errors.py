@@ -49,6 +49,7 @@ def correct(
     cases: pd.DataFrame,
     labels: pd.DataFrame,
     seed: int,
+    groups: pd.Series | None = None,
 ) -> Correction:
     """Suspect labels and correct the surest ones.
 
@@ -61,13 +62,14 @@ def correct(
         cases: index uid, narrative columns; no case that a score will be computed on.
         labels: of the same cases, int16 codes, -1 where not coded.
         seed: of the inner folds.
+        groups: uid -> group, each in one inner fold; None: each case stands alone.
 
     Raises:
         BaselineError: no word stands in enough cases.
         FoldsError: fewer cases than inner folds.
     """
     cases, labels = cases.sort_index(), labels.sort_index()
-    judged = judge(codebook, baseline, cases, labels, params.folds, seed)
+    judged = judge(codebook, baseline, cases, labels, params.folds, seed, groups)
     suspects = pd.concat([suspect(variable, judged, labels[variable.name]) for variable in codebook.variables])
     suspects = suspects.sort_values(["probability", "uid", "variable"], ascending=[False, True, True])
     sure = suspects[suspects["probability"] >= params.least_probability]
@@ -83,10 +85,16 @@ def correct(
 
 
 def judge(
-    codebook: Codebook, params: BaselineParams, cases: pd.DataFrame, labels: pd.DataFrame, count: int, seed: int
+    codebook: Codebook,
+    params: BaselineParams,
+    cases: pd.DataFrame,
+    labels: pd.DataFrame,
+    count: int,
+    seed: int,
+    groups: pd.Series | None = None,
 ) -> pd.DataFrame:
     """A predictions table of all cases, each by a baseline of the other of `count` inner folds, as `folds.assign`ed."""
-    fold = folds.assign(codebook, labels, count, seed).loc[cases.index].to_numpy()
+    fold = folds.assign(codebook, labels, count, seed, groups).loc[cases.index].to_numpy()
     probabilities = np.zeros((len(cases), len(codebook.columns)))
     for number in np.unique(fold):
         held = fold == number

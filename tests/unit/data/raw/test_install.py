@@ -25,8 +25,8 @@ variables:
 - {name: Note, kind: binary, definition: "A note was left."}
 - {name: Place, kind: categorical, definition: "Where.", values: {1: home, 2: street}}
 """
-PARAMS = "corpus: tiny\nseed: 1\nfolds: [0, 1]\ncases: null\nnew_cases: null\n"
-PIPELINE = "stages:\n  one: {cmd: x, params: [corpus, seed, folds, cases, new_cases]}\n"
+PARAMS = "corpus: tiny\nseed: 1\nfolds: [0, 1]\ncases: null\nnew_cases: null\ncopies: {similarity: 0.6}\n"
+PIPELINE = "stages:\n  one: {cmd: x, params: [corpus, seed, folds, cases, new_cases, copies]}\n"
 FILES = ("submission_format.csv", "test_features.csv", "test_labels.csv", "train_features.csv", "train_labels.csv")
 
 

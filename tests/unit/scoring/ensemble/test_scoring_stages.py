@@ -12,10 +12,10 @@ import yaml
 from support import ROOT
 
 from abstractor.base.errors import UserError
+from abstractor.data import copies, predictions
 from abstractor.data import folds as fold_module
-from abstractor.data import predictions
 from abstractor.data.cases import codebook
-from abstractor.data.cases.prepared import NOT_CODED, write_cases, write_labels
+from abstractor.data.cases.prepared import NOT_CODED, read_prepared_cases, write_cases, write_labels
 
 STAGES = ROOT / "stages"
 CODEBOOK = {
@@ -32,6 +32,8 @@ PARAMS = {
     "corpus": "invented",
     "seed": 7,
     "smallest_count": 10,
+    "copies": {"similarity": 1.0},
+    "score_copies": False,
     "folds": [0, 1],
     "sc_1": ["one"],
     "sc_2": ["two"],
@@ -92,6 +94,7 @@ def lay_project() -> None:
     labels.iloc[:5, 1] = NOT_CODED
     write_labels(Path("data/prepared/labels.parquet"), book, labels)
     fold_module.write(Path("data/prepared/folds.parquet"), folds)
+    copies.write(Path("data/predictions/copies.parquet"), copies.among_new(cases.iloc[:0], new.iloc[:0], 1))
     for number, name in enumerate(["one", "two", "three"]):
         for fold in (0, 1):
             held = guess(book, labels[folds == fold], 0.8, 10 * number + fold)
@@ -196,6 +199,37 @@ def test_only_labelled_cases_are_scored(finished: Path) -> None:
     labels.to_csv(path)
     run("evaluate")
     assert read_metrics("evaluate")["cases"] == NEW - 1
+
+
+def test_copies_are_named_and_not_scored(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Among so few words there are six different cases: all new ones are copies.
+    book = codebook.load(Path("data/codebooks/invented.yaml"))
+    paths = [Path(f"data/prepared/{name}.parquet") for name in ("cases", "new_cases")]
+    training, new = (read_prepared_cases(path, book) for path in paths)
+    for uid, of in {"n001": "c001", "n002": "c002"}.items():
+        new.loc[uid], training.loc[of] = f"only in {of}", f"Only in  {of}"
+    new.loc["n003"] = new.loc["n004"] = "in two new ones"
+    alone = [uid for uid in new.index if uid not in ("n001", "n002", "n003", "n004")]
+    new.loc[alone, "first"] = [f"{uid} alone" for uid in alone]
+    write_cases(Path("data/prepared/cases.parquet"), book, training)
+    write_cases(paths[0], book, training)
+    write_cases(paths[1], book, new)
+    run("find_copies")
+    assert "3 of 20 new cases are copies: 2 of training cases, 1 of new ones" in capsys.readouterr().out
+    table = copies.read(Path("data/predictions/copies.parquet"))
+    assert table.to_numpy().tolist() == [
+        ["n001", "c001", copies.TRAINING],
+        ["n002", "c002", copies.TRAINING],
+        ["n004", "n003", copies.NEW],
+    ]
+    # No share that tells of three cases, and no uid.
+    assert json.loads(Path("metrics/copies.json").read_text(encoding="utf-8")) == {"training": 0, "new": None}
+    run("evaluate")
+    assert read_metrics("evaluate")["cases"] == NEW - 3
+    assert "3 new cases left out" in capsys.readouterr().out
+    write_params(score_copies=True)
+    run("evaluate")
+    assert read_metrics("evaluate")["cases"] == NEW
 
 
 def test_few_labelled_cases_are_not_scored_in_public(finished: Path) -> None:
