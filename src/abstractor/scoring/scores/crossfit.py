@@ -9,7 +9,7 @@ from abstractor.base.messages import scores as messages
 from abstractor.data import folds
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.seeds import derive_seed
-from abstractor.scoring.scores import metrics, thresholds
+from abstractor.scoring.scores import metrics, small_counts, thresholds
 
 PARTS = 5
 _SMALLEST = 2 * PARTS
@@ -56,14 +56,17 @@ def decide(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, 
     )
 
 
-def report(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """The metrics of one system's out-of-fold predictions: cross-fitted `f1`, `log_loss` (nats), `cases`.
+def report(
+    codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, seed: int, smallest: int
+) -> dict[str, Any]:
+    """The metrics of one system's out-of-fold predictions, as released: cross-fitted `f1`, `log_loss` (nats), `cases`.
 
     Args:
         codebook: gives the variables.
         predictions: of the cases to score.
         labels: at least those cases.
         seed: the global one.
+        smallest: the smallest count to release.
 
     Raises:
         TooFewCasesError: fewer than ten cases.
@@ -75,4 +78,4 @@ def report(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, 
         "log_loss": metrics.log_loss(codebook, labels, predictions),
         "cases": len(predictions),
     }
-    return dict(metrics.rounded(content))
+    return small_counts.scores(codebook, labels, decisions, content, smallest)
