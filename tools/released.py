@@ -1,5 +1,6 @@
 """What a metrics file tells whoever knows the rules on small counts; tools/guard.py asks before each commit."""
 
+import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Set
@@ -9,6 +10,7 @@ from ruamel.yaml import YAML
 
 from abstractor.scoring.scores.small_counts import decimals
 
+ENSEMBLE, F1_PLOT = "metrics/ensemble.json", "metrics/plots/f1.csv"
 READS = ("metrics", "params.yaml")
 """Of a commit."""
 
@@ -26,14 +28,13 @@ def problems(
     params = _yaml(index.get("params.yaml"))
     smallest = params.get("smallest_count", 0)
     same = _yaml(last.get("params.yaml", index.get("params.yaml"))).get("corpus") == params.get("corpus")
-    for path, content in index.items():
-        if smallest and path.startswith("metrics/") and path.endswith(".json"):
-            # Cases of another corpus are other cases, however many there are.
-            before = last[path] if same and path in last else b"{}"
-            try:
-                yield path, problem(json.loads(content), json.loads(before), categorical, smallest)
-            except json.JSONDecodeError:
-                yield path, "no JSON"
+    for path in index if smallest else ():
+        # Cases of another corpus are other cases, however many there are.
+        before = last if same else {}
+        try:
+            yield path, problem(_parsed(path, index), _parsed(path, before), categorical, smallest)
+        except (KeyError, ValueError):
+            yield path, "not written by a stage: it cannot be read"
 
 
 def problem(content: Any, before: Any, categorical: Set[str], smallest: int) -> str | None:
@@ -134,6 +135,19 @@ def scores(content: Any) -> Iterator[float]:
 def counts(content: Any) -> Iterator[int]:
     """Every count in nested metrics."""
     return (value for value in _leaves(content) if isinstance(value, int))
+
+
+def _parsed(path: str, files: Mapping[str, bytes]) -> Any:
+    """What a metrics file holds, the plot of F1s as a score table a system; nothing of any other file."""
+    text = files.get(path, b"").decode("utf-8", errors="replace")
+    if path == F1_PLOT:
+        found: dict[str, Any] = {}
+        scored = json.loads(files.get(ENSEMBLE, b"{}"))
+        for row in csv.DictReader(text.splitlines()):
+            table = found.setdefault(row["system"], {"cases": scored.get("cases"), "f1": {}})
+            table["f1"][row["variable"]] = float(row["f1"])
+        return found
+    return json.loads(text or "{}") if path.startswith("metrics/") and path.endswith(".json") else {}
 
 
 def _leaves(content: Any) -> Iterator[Any]:
