@@ -20,7 +20,7 @@ def main() -> None:
     from abstractor.predicting import gathering
     from abstractor.runs.inputs import Inputs
     from abstractor.scoring.ensemble import blend, report, submission
-    from abstractor.scoring.scores import small_counts, thresholds
+    from abstractor.scoring.scores import crossfit, small_counts, thresholds
 
     inputs = Inputs()
     models, seed = members.read(inputs), inputs.get("seed", Seed)
@@ -49,17 +49,17 @@ def main() -> None:
     asked = submission.arranged(decisions[report.ENSEMBLE], book, layout)
 
     scored = report.crossfitted(book, oof, baseline["oof"], labels, settings.prior, seed, groups)
-    table = report.score_table(book, labels, scored.decisions, settings.resamples, seed)
-    pair = {system: scored.decisions[system] for system in (report.BASELINE, report.ENSEMBLE)}
+    table = report.score_table(book, labels, scored.decisions, settings.resamples, seed, smallest)
+    below = crossfit.report(book, baseline["oof"], labels, seed, smallest, groups)
     blended = {report.BASELINE: baseline["oof"], report.ENSEMBLE: scored.blended}
 
     blend.write(blend.PATH, fitted, cuts)
     submission.write(PREDICTED / "submission.csv", asked)
     submission.write_systems(PREDICTED / "decisions.parquet", decisions)
-    files.write_json(METRICS / "ensemble.json", small_counts.scores(book, labels, table, smallest))
-    files.write_json(METRICS / "baseline.json", report.of_system(book, baseline["oof"], labels, seed, smallest, groups))
+    files.write_json(METRICS / "ensemble.json", table)
+    files.write_json(METRICS / "baseline.json", below)
     files.write_json(METRICS / "oof.json", report.by_fold(book, oof, labels, assignment, seed, smallest, groups))
-    report.write_plot(METRICS / "plots/f1.csv", report.f1_plot(book, labels, pair, smallest))
+    report.write_plot(METRICS / "plots/f1.csv", report.f1_plot(book, {report.BASELINE: below, report.ENSEMBLE: table}))
     report.write_plot(METRICS / "plots/reliability.csv", report.reliability_plot(book, labels, blended, smallest))
     print(report.lines(table))
 

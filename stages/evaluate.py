@@ -42,8 +42,8 @@ def main() -> None:
         print(f"evaluate: no label of a new case in {path}, nothing to score")
         return
     decisions = {system: decided.loc[labels.index] for system, decided in systems.items()}
-    table = report.score_table(book, labels, decisions, resamples, seed)
-    files.write_json(METRICS, small_counts.scores(book, labels, table, smallest))
+    table = report.score_table(book, labels, decisions, resamples, seed, smallest)
+    files.write_json(METRICS, table)
     print(report.lines(table))
 
 

@@ -46,9 +46,11 @@ def main() -> None:
         write = load_writer(writer, name, compute, seed, "make_cases", fold, done=done)
         written = make.make_cases(book, cases, plan, write, writer.style, settings, f"made_{name}_{fold}")
         synthetic.write(Path(f"data/lessons/cases/{name}/{fold}.parquet"), book, written.cases)
-    shown = small_counts.written(written.counts, inputs.get("smallest_count", small_counts.SmallestCount))
-    files.write_json(Path(f"metrics/made/{name}/{fold}.json"), shown)
-    print(f"{name}/{fold}: {written.counts['kept']} of {written.counts['asked']} cases made")
+    smallest = inputs.get("smallest_count", small_counts.SmallestCount)
+    released = small_counts.written(written.counts, smallest, small_counts.secret(cases))
+    files.write_json(Path(f"metrics/made/{name}/{fold}.json"), released)
+    kept, asked = (small_counts.shown(released[measure]) for measure in ("kept", "asked"))
+    print(f"{name}/{fold}: {kept} of {asked} cases made")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,11 @@ def main() -> None:
         write = load_writer(writer, name, compute, seed, "rewrite", done=done)
         rewritten = rewrite_cases(book, cases, write, writer.style, settings)
         write_cases(Path(f"data/lessons/rewrites/{name}/cases.parquet"), book, rewritten.cases)
-    shown = small_counts.written(rewritten.counts, inputs.get("smallest_count", small_counts.SmallestCount))
-    files.write_json(Path(f"metrics/rewrites/{name}.json"), shown)
-    print(f"{name}: {rewritten.counts['kept']} of {rewritten.counts['asked']} cases rewritten")
+    smallest = inputs.get("smallest_count", small_counts.SmallestCount)
+    released = small_counts.written(rewritten.counts, smallest, small_counts.secret(cases))
+    files.write_json(Path(f"metrics/rewrites/{name}.json"), released)
+    kept, asked = (small_counts.shown(released[measure]) for measure in ("kept", "asked"))
+    print(f"{name}: {kept} of {asked} cases rewritten")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Refuse case data in git: python tools/guard.py, before each commit by tools/hooks/pre-commit and in `make test`.
 
 Looks at the index, which is what a commit would hold: every file's name, size and first lines, no matter how it got
-there; with --history at every version of a file in the commits up to this one too, since a push sends them all. It says
-which file and why, and shows nothing of it.
+there; at what its metrics tell, alone and beside the last commit's (tools/released.py); with --history at every version
+of a file in the commits up to this one too, since a push sends them all. It says which file and why, and shows nothing
+of it.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+import released
 
 from abstractor.base.errors import UserError
 from abstractor.base.script import run_script
@@ -59,12 +62,19 @@ class Names(NamedTuple):
 
     narratives: set[str]
     variables: set[str]
+    categorical: set[str]
+    """Those of the variables."""
 
 
 def names(folder: Path) -> Names:
     """The narrative columns and the variables of the codebooks in a project."""
     books = [codebook.load(path) for path in sorted((folder / CODEBOOKS).glob("*.yaml"))]
-    return Names({name for book in books for name in book.narratives}, {name for book in books for name in book.names})
+    kinds = [(variable.name, variable.kind) for book in books for variable in book.variables]
+    return Names(
+        {name for book in books for name in book.narratives},
+        {name for name, _ in kinds},
+        {name for name, kind in kinds if kind == "categorical"},
+    )
 
 
 def problem(entry: Entry, known: Names) -> str | None:
@@ -97,14 +107,22 @@ def check(folder: Path, history: bool = False) -> None:
         GuardError: names each file that may not be there, and says what to do.
     """
     known = names(folder)
-    refuse(index(folder), known, "take it out of the commit with `git rm --cached FILE`")
+    entries, take_out = list(index(folder)), "take it out of the commit with `git rm --cached FILE`"
+    refuse(((entry.path, problem(entry, known)) for entry in entries), take_out)
+    refuse(
+        released.problems(dict(entries), dict(last_commit(folder)), known.categorical),
+        f"let the stage that wrote it run again (dvc repro) and add what it writes, or {take_out}",
+    )
     if history:
-        refuse(committed(folder), known, "a later commit does not take it away: rewrite those since, before any push")
+        refuse(
+            ((entry.path, problem(entry, known)) for entry in committed(folder)),
+            "a later commit does not take it away: rewrite those since, before any push",
+        )
 
 
-def refuse(entries: Iterable[Entry], known: Names, advice: str) -> None:
-    """Raise `GuardError` with the names of those that may not be in git, if there are any."""
-    found = [(entry.path, why) for entry in entries if (why := problem(entry, known))]
+def refuse(problems: Iterable[tuple[str, str | None]], advice: str) -> None:
+    """Raise `GuardError` with the paths of files that may not be in git and why, if there are any."""
+    found = [(path, why) for path, why in problems if why]
     if found:
         raise GuardError(
             "git may hold no case data:\n"
@@ -117,6 +135,14 @@ def index(folder: Path) -> Iterator[Entry]:
     """All files of git's index, with their content there."""
     listed = _git(folder, "ls-files", "--stage", "-z").split(b"\0")[:-1]
     return _contents(folder, [(line.split()[1], line.split(b"\t", 1)[1]) for line in listed])
+
+
+def last_commit(folder: Path) -> Iterator[Entry]:
+    """The last commit's version of parameters and metrics that the index changes."""
+    listed = _git(folder, "diff", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", "--", *released.READS)
+    fields = listed.split(b"\0")[:-1]
+    blobs = [(line.split()[2], path) for line, path in zip(fields[::2], fields[1::2], strict=True)]
+    return _contents(folder, [(blob, path) for blob, path in blobs if blob.strip(b"0")])
 
 
 def committed(folder: Path) -> Iterator[Entry]:

@@ -16,7 +16,7 @@ EXPECTED = Path(__file__).with_name("expected.json")
 
 
 def numbers(project: tiny.Project) -> dict[str, list[float]]:
-    """Training losses of each model's first fold, and the scores of every system."""
+    """Training losses of each model's first fold, the ensemble's weights and the mean F1s, as released."""
     found = {}
     for curve in sorted((project.folder / "metrics/curves").glob("*/0.tsv")):
         rows = [line.split("\t") for line in curve.read_text(encoding="utf-8").splitlines()[1:]]
@@ -24,6 +24,8 @@ def numbers(project: tiny.Project) -> dict[str, list[float]]:
     for file in ("baseline", "ensemble", "evaluate"):
         scores = json.loads((project.folder / f"metrics/{file}.json").read_text(encoding="utf-8"))["f1"]
         found[f"f1 {file}"] = [scores["mean"]]
+    blend = json.loads((project.folder / "models/ensemble/blend.json").read_text(encoding="utf-8"))
+    found["weights"] = [round(weight, 5) for weights in blend["weights"].values() for weight in weights.values()]
     return found
 
 

@@ -1,5 +1,6 @@
 """Case data is refused in git: by a hook before each commit, and here for what is committed already."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from support import ROOT
 
 SECRET = "zq planted words vn"
-KNOWN = guard.Names({"NarrativeLE"}, {"Argument", "WeaponType1"})
+KNOWN = guard.Names({"NarrativeLE"}, {"Argument", "WeaponType1"}, {"WeaponType1"})
 
 
 def test_git_holds_no_case_data() -> None:
@@ -21,7 +22,7 @@ def test_git_holds_no_case_data() -> None:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A repository with the hook, set up as `make setup` does it."""
-    for name in ("data/codebooks/nvdrs_youth.yaml", "tools/guard.py", "tools/hooks/pre-commit"):
+    for name in ("data/codebooks/nvdrs_youth.yaml", "tools/guard.py", "tools/released.py", "tools/hooks/pre-commit"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -128,3 +129,16 @@ def test_every_codebook_counts(clone: Path) -> None:
     git(clone, "add", "notes.yaml")
     with pytest.raises(guard.GuardError, match=r"notes\.yaml"):
         guard.check(clone)
+
+
+def test_the_hook_refuses_scores_of_one_case_more(clone: Path) -> None:
+    path = clone / "metrics/evaluate.json"
+    path.parent.mkdir()
+    (clone / "params.yaml").write_text("corpus: mine\nsmallest_count: 10\n", encoding="utf-8")
+    for cases, refused in ((100, False), (101, True), (110, False)):
+        path.write_text(json.dumps({"cases": cases, "f1": {"mean": 0.5, "Argument": 0.5}}), encoding="utf-8")
+        git(clone, "add", "-A")
+        done = git(clone, "commit", "-qm", "Score", check=False)
+        assert (done.returncode != 0) == refused
+        assert ("metrics/evaluate.json: scores of 1 to 9 cases more" in done.stderr) == refused
+        assert "Traceback" not in done.stderr

@@ -46,7 +46,7 @@ def coin_flips(cases: int, again: str | None, seed: int = 5) -> tuple[pd.DataFra
 def out_of_fold(cases: pd.DataFrame, labels: pd.DataFrame, groups: pd.Series) -> float:
     fold = folds.assign(BOOK, labels, 2, seed=7, groups=groups)
     predicted = predict(BOOK, BASELINE, cases, labels, fold, cases.iloc[:1])
-    mean: float = crossfit.report(BOOK, predicted.oof, labels, 7, groups)["f1"]["mean"]
+    mean: float = crossfit.report(BOOK, predicted.oof, labels, 7, 0, groups)["f1"]["mean"]
     return mean
 
 

@@ -65,9 +65,14 @@ def crossfitted(
 
 
 def score_table(
-    codebook: Codebook, labels: pd.DataFrame, decisions: Mapping[str, pd.DataFrame], resamples: int, seed: int
+    codebook: Codebook,
+    labels: pd.DataFrame,
+    decisions: Mapping[str, pd.DataFrame],
+    resamples: int,
+    seed: int,
+    smallest: int,
 ) -> dict[str, Any]:
-    """The metrics of the ensemble beside every system's.
+    """The metrics of the ensemble beside every system's, as released.
 
     Args:
         codebook: gives the variables.
@@ -75,42 +80,27 @@ def score_table(
         decisions: system -> decisions, all of the same cases; the ensemble and the baseline among them.
         resamples: of the intervals.
         seed: the global one.
+        smallest: the smallest count to release.
 
     Returns:
         `cases`; `f1` of the ensemble, its 95 % `interval`; the mean F1 of all `systems`; the `difference` of each
-        from the baseline with its paired interval. Rounded to 5 digits.
+        from the baseline with its paired interval. Withheld and rounded by `small_counts.scores`.
     """
     points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
     means = metrics.bootstrap(codebook, labels, decisions, resamples, derive_seed(seed, "resamples"))
-    return dict(
-        metrics.rounded(
-            {
-                "cases": len(decisions[ENSEMBLE]),
-                "f1": points[ENSEMBLE],
-                "interval": metrics.interval(means[ENSEMBLE]),
-                "systems": {name: {"f1": point["mean"]} for name, point in points.items()},
-                "difference": {
-                    name: {"difference": points[name]["mean"] - points[BASELINE]["mean"]}
-                    | metrics.interval(means[name] - means[BASELINE])
-                    for name in points
-                    if name != BASELINE
-                },
-            }
-        )
-    )
-
-
-def of_system(
-    codebook: Codebook,
-    table: pd.DataFrame,
-    labels: pd.DataFrame,
-    seed: int,
-    smallest: int,
-    groups: pd.Series | None = None,
-) -> dict[str, Any]:
-    """The metrics of one system's out-of-fold predictions, as released; arguments as in `crossfit.report`."""
-    scored = crossfit.report(codebook, table, labels, seed, groups)
-    return small_counts.scores(codebook, labels.loc[table.index], scored, smallest)
+    table = {
+        "cases": len(decisions[ENSEMBLE]),
+        "f1": points[ENSEMBLE],
+        "interval": metrics.interval(means[ENSEMBLE]),
+        "systems": {name: {"f1": point["mean"]} for name, point in points.items()},
+        "difference": {
+            name: {"difference": points[name]["mean"] - points[BASELINE]["mean"]}
+            | metrics.interval(means[name] - means[BASELINE])
+            for name in points
+            if name != BASELINE
+        },
+    }
+    return small_counts.scores(codebook, labels, decisions[ENSEMBLE], table, smallest)
 
 
 def by_fold(
@@ -122,7 +112,7 @@ def by_fold(
     smallest: int,
     groups: pd.Series | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Model -> fold -> the metrics of its predictions of that fold's held-out cases; see `of_system`.
+    """Model -> fold -> the metrics of its predictions of that fold's held-out cases; see `crossfit.report`.
 
     Args:
         codebook: gives the variables.
@@ -130,36 +120,38 @@ def by_fold(
         labels: int16 codes, -1 where not coded.
         folds: uid -> fold.
         seed: the global one.
-        smallest: the smallest count to tell.
+        smallest: the smallest count to release.
         groups: uid -> group, each in one part; None: each case stands alone.
     """
     held = {str(fold): uids.index for fold, uids in folds.groupby(folds)}
 
     def scored(table: pd.DataFrame) -> dict[str, Any]:
-        return of_system(codebook, table, labels, seed, smallest, groups)
+        return crossfit.report(codebook, table, labels, seed, smallest, groups)
 
     return {name: {fold: scored(table.loc[uids]) for fold, uids in held.items()} for name, table in tables.items()}
 
 
 def lines(table: Mapping[str, Any]) -> str:
-    """The score table for the terminal, best system first."""
+    """The score table as released, for the terminal, best system first."""
+    if table["cases"] is None:
+        return f"scores withheld: they rest on counts below {table['suppressed']['below']}"
     found = [f"{'system':<16} mean F1   against the baseline (95 %)"]
     for name, system in sorted(table["systems"].items(), key=lambda item: -item[1]["f1"]):
         gain = table["difference"].get(name)
-        against = f"{gain['difference']:+.4f}  {gain['low']:+.4f} to {gain['high']:+.4f}" if gain else ""
-        found.append(f"{name:<16} {system['f1']:.4f}    {against}".rstrip())
+        against = f"{gain['difference']:<+9} {gain['low']:+} to {gain['high']:+}" if gain else ""
+        found.append(f"{name:<16} {system['f1']:<9} {against}".rstrip())
     return "\n".join(found)
 
 
-def f1_plot(
-    codebook: Codebook, labels: pd.DataFrame, decisions: Mapping[str, pd.DataFrame], smallest: int
-) -> pd.DataFrame:
-    """Rows `variable`, `system`, `f1` of the given systems; no row where `small_counts` withholds the variable's F1."""
-    points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
-    thin = small_counts.thin_variables(codebook, labels, smallest)
-    released = [variable for variable in codebook.names if variable not in thin]
-    rows = [(variable, name, points[name][variable]) for variable in released for name in points]
-    return pd.DataFrame(rows, columns=["variable", "system", "f1"]).round(5)
+def f1_plot(codebook: Codebook, tables: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows `variable`, `system`, `f1` of the score tables of systems, as released; no row where an F1 is withheld."""
+    rows = [
+        (variable, name, value)
+        for variable in codebook.names
+        for name, table in tables.items()
+        if (value := table.get("f1", {}).get(variable)) is not None
+    ]
+    return pd.DataFrame(rows, columns=["variable", "system", "f1"])
 
 
 def reliability_plot(
@@ -171,7 +163,7 @@ def reliability_plot(
 
     Returns:
         Rows `system`, `predicted` (mean probability), `observed` (share), `count`; empty bins left out, those with few
-        hits or few misses joined with their neighbours.
+        hits or few misses joined with their neighbours; shares with the decimals that `count` supports.
     """
     rows = []
     for name, table in tables.items():
@@ -190,7 +182,13 @@ def reliability_plot(
             predicted=("predicted", "mean"), observed=("observed", "mean"), count=("observed", "size")
         )
         rows.append(summary[summary.index >= 0].assign(system=name)[["system", "predicted", "observed", "count"]])
-    return pd.concat(rows, ignore_index=True).round(5)
+    found = pd.concat(rows, ignore_index=True)
+    for column in ("predicted", "observed"):
+        found[column] = [
+            round(share, small_counts.decimals(count, smallest))
+            for share, count in zip(found[column], found["count"], strict=True)
+        ]
+    return found
 
 
 def write_plot(path: Path, rows: pd.DataFrame) -> None:

@@ -9,7 +9,7 @@ from abstractor.base.messages import scores as messages
 from abstractor.data import folds
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.seeds import derive_seed
-from abstractor.scoring.scores import metrics, thresholds
+from abstractor.scoring.scores import metrics, small_counts, thresholds
 
 PARTS = 5
 _SMALLEST = 2 * PARTS
@@ -58,15 +58,21 @@ def decide(codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, 
 
 
 def report(
-    codebook: Codebook, predictions: pd.DataFrame, labels: pd.DataFrame, seed: int, groups: pd.Series | None = None
+    codebook: Codebook,
+    predictions: pd.DataFrame,
+    labels: pd.DataFrame,
+    seed: int,
+    smallest: int,
+    groups: pd.Series | None = None,
 ) -> dict[str, Any]:
-    """The metrics of one system's out-of-fold predictions: cross-fitted `f1`, `log_loss` (nats), `cases`.
+    """The metrics of one system's out-of-fold predictions, as released: cross-fitted `f1`, `log_loss` (nats), `cases`.
 
     Args:
         codebook: gives the variables.
         predictions: of the cases to score.
         labels: at least those cases.
         seed: the global one.
+        smallest: the smallest count to release.
         groups: uid -> group, none of which is fitted on and scored; None: each case stands alone.
 
     Raises:
@@ -80,4 +86,4 @@ def report(
         "log_loss": metrics.log_loss(codebook, labels, predictions),
         "cases": len(predictions),
     }
-    return dict(metrics.rounded(content))
+    return small_counts.scores(codebook, labels, decisions, content, smallest)

@@ -14,6 +14,8 @@ import pandas as pd
 from abstractor.data.cases.codebook import Codebook
 from abstractor.data.cases.prepared import NOT_CODED
 
+DECIMALS = 5
+"""Of a metric, where no rule on small counts asks for fewer."""
 _BLOCK = 4_000_000
 """Case weights held at once by the bootstrap (about 32 MB)."""
 
@@ -121,8 +123,8 @@ def true_probabilities(codebook: Codebook, labels: pd.DataFrame, predictions: pd
     return found
 
 
-def rounded(content: Any) -> Any:
-    """A copy of nested metrics with every float rounded to 5 digits, so that differences in git stay quiet."""
+def rounded(content: Any, decimals: int = DECIMALS) -> Any:
+    """A copy of nested metrics with every float rounded, so that differences in git stay quiet; no float is -0.0."""
     if isinstance(content, dict):
-        return {key: rounded(value) for key, value in content.items()}
-    return round(content, 5) if isinstance(content, float) else content
+        return {key: rounded(value, decimals) for key, value in content.items()}
+    return round(content, decimals) + 0.0 if isinstance(content, float) else content

@@ -1,5 +1,7 @@
 """The honest score of an ensemble, and its plots."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,7 +43,7 @@ def test_every_system_is_decided_on_the_same_parts(labels: pd.DataFrame) -> None
     scored = report.crossfitted(CODEBOOK, tables, baseline, labels, prior=5.0, seed=7)
     assert list(scored.decisions) == ["baseline", "a", "b", "ensemble"]
     for name, table in ({"baseline": baseline} | tables).items():
-        alone = crossfit.report(CODEBOOK, table, labels, seed=7)["f1"]
+        alone = crossfit.report(CODEBOOK, table, labels, seed=7, smallest=0)["f1"]
         assert metrics.rounded(metrics.scores(CODEBOOK, labels, scored.decisions[name])) == alone
     assert list(scored.blended.columns) == list(CODEBOOK.columns)
     means = {name: metrics.scores(CODEBOOK, labels, table)["mean"] for name, table in scored.decisions.items()}
@@ -58,21 +60,45 @@ def test_an_ensemble_of_one_model_is_that_model(labels: pd.DataFrame) -> None:
 def test_score_table_compares_every_system_with_the_baseline(labels: pd.DataFrame) -> None:
     wrong = labels.assign(Note=1 - labels["Note"])
     decisions = {"baseline": wrong, "a": wrong, "ensemble": labels}
-    table = report.score_table(CODEBOOK, labels, decisions, resamples=200, seed=7)
+    table = report.score_table(CODEBOOK, labels, decisions, resamples=200, seed=7, smallest=0)
     assert table["cases"] == 150 and table["f1"] == {"mean": 1, "Note": 1, "Place": 1}
     assert table["systems"] == {"baseline": {"f1": 0.5}, "a": {"f1": 0.5}, "ensemble": {"f1": 1}}
     assert table["difference"]["a"] == {"difference": 0, "low": 0, "high": 0}
     assert table["difference"]["ensemble"] == {"difference": 0.5, "low": 0.5, "high": 0.5}
     lines = report.lines(table).splitlines()
-    assert lines[1].split() == ["ensemble", "1.0000", "+0.5000", "+0.5000", "to", "+0.5000"]
+    assert lines[1].split() == ["ensemble", "1.0", "+0.5", "+0.5", "to", "+0.5"]
     assert len(lines) == 4
 
 
-def test_f1_plot_holds_both_systems_of_every_variable(labels: pd.DataFrame) -> None:
-    rows = report.f1_plot(CODEBOOK, labels, {"baseline": labels, "ensemble": labels}, smallest=0)
-    assert rows.to_numpy().tolist() == [
-        [variable, system, 1.0] for variable in ("Note", "Place") for system in ("baseline", "ensemble")
+def test_the_terminal_says_no_more_than_the_file(labels: pd.DataFrame) -> None:
+    decisions = {"baseline": labels.assign(Note=1), "ensemble": labels}
+    few = report.score_table(
+        CODEBOOK, labels[:9], {name: table[:9] for name, table in decisions.items()}, 20, seed=7, smallest=10
+    )
+    assert few["cases"] is None and report.lines(few) == "scores withheld: they rest on counts below 10"
+    table = report.score_table(CODEBOOK, labels, decisions, 20, seed=7, smallest=10)
+    told = {str(abs(number)) for number in numbers(table)}
+    assert set(re.findall(r"\d\.\d+", report.lines(table))) <= told
+
+
+def numbers(content: object) -> list[float]:
+    """Every number in nested metrics."""
+    if isinstance(content, dict):
+        return [number for value in content.values() for number in numbers(value)]
+    return [content] if isinstance(content, float) else []
+
+
+def test_f1_plot_holds_what_the_score_tables_tell() -> None:
+    tables = {
+        "baseline": {"f1": {"mean": 0.5, "Note": None, "Place": 0.6}},
+        "ensemble": {"f1": {"mean": 0.6, "Note": 0.7, "Place": 0.5}},
+    }
+    assert report.f1_plot(CODEBOOK, tables).to_numpy().tolist() == [
+        ["Note", "ensemble", 0.7],
+        ["Place", "baseline", 0.6],
+        ["Place", "ensemble", 0.5],
     ]
+    assert report.f1_plot(CODEBOOK, {"baseline": {"cases": None}}).empty
 
 
 def test_reliability_counts_every_coded_column_once(labels: pd.DataFrame) -> None:
@@ -86,11 +112,8 @@ def test_reliability_counts_every_coded_column_once(labels: pd.DataFrame) -> Non
     assert by_mean.loc[1.0, "observed"] == pytest.approx((labels["Place"] == 1).sum() / 100, abs=1e-5)
 
 
-def test_plots_leave_out_what_rests_on_few_cases(labels: pd.DataFrame) -> None:
+def test_bins_with_few_hits_or_misses_are_joined(labels: pd.DataFrame) -> None:
     labels["Note"] = (np.arange(150) < 5).astype(np.int16)
-    rows = report.f1_plot(CODEBOOK, labels, {"ensemble": labels}, smallest=10)
-    assert rows.empty, "Place goes too, or the mean would reveal the F1 of Note"
-
     given = pd.DataFrame(0.05, index=labels.index, columns=list(CODEBOOK.columns), dtype=np.float32)
     given.iloc[:30] = 0.95
     whole = report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=0)
@@ -99,5 +122,5 @@ def test_plots_leave_out_what_rests_on_few_cases(labels: pd.DataFrame) -> None:
     few = 1 + int(min(hits))
     joined = report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=few)
     assert joined["count"].tolist() == [600]
-    assert joined["observed"].tolist() == [round(155 / 600, 5)]
+    assert joined["observed"].tolist() == [0.26]
     assert report.reliability_plot(CODEBOOK, labels, {"ensemble": given}, smallest=156).empty

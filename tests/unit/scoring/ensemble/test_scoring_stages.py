@@ -163,6 +163,8 @@ def test_blend_holds_the_weights_and_every_system_s_thresholds(finished: Path) -
 
 
 def test_plots_hold_baseline_and_ensemble(finished: Path) -> None:
+    write_params(smallest_count=0)
+    run("ensemble")
     f1 = pd.read_csv("metrics/plots/f1.csv")
     assert list(f1.columns) == ["variable", "system", "f1"] and len(f1) == 6
     table = read_metrics("ensemble")["f1"]

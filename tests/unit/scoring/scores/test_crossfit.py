@@ -67,14 +67,14 @@ def test_cross_fitting_takes_the_optimism_out() -> None:
         labels, predictions = noise(50, seed)
         fitted = thresholds.fit(CODEBOOK, predictions, labels)
         tuned.append(metrics.scores(CODEBOOK, labels, thresholds.decide(CODEBOOK, predictions, fitted))["Note"])
-        honest.append(crossfit.report(CODEBOOK, predictions, labels, seed)["f1"]["Note"])
+        honest.append(crossfit.report(CODEBOOK, predictions, labels, seed, smallest=0)["f1"]["Note"])
     assert np.mean(tuned) > np.mean(honest) + 0.05
 
 
 def test_report_is_rounded_and_covers_the_predicted_cases_only() -> None:
     labels, predictions = noise(40, 1)
-    report = crossfit.report(CODEBOOK, predictions.iloc[:30], labels, seed=7)
-    assert report["cases"] == 30 and set(report) == {"f1", "log_loss", "cases"}
+    report = crossfit.report(CODEBOOK, predictions.iloc[:30], labels, seed=7, smallest=0)
+    assert report["cases"] == 30 and set(report) == {"f1", "log_loss", "cases", "suppressed"}
     assert list(report["f1"]) == ["mean", "Note", "Place"]
     assert all(round(value, 5) == value for value in [*report["f1"].values(), report["log_loss"]])
 
@@ -82,6 +82,6 @@ def test_report_is_rounded_and_covers_the_predicted_cases_only() -> None:
 def test_too_few_cases_are_refused() -> None:
     labels, predictions = noise(9, 1)
     with pytest.raises(TooFewCasesError, match="10 coded cases, found 9"):
-        crossfit.report(CODEBOOK, predictions, labels, seed=7)
+        crossfit.report(CODEBOOK, predictions, labels, seed=7, smallest=0)
     labels, predictions = noise(10, 1)
-    assert crossfit.report(CODEBOOK, predictions, labels, seed=7)["cases"] == 10
+    assert crossfit.report(CODEBOOK, predictions, labels, seed=7, smallest=0)["cases"] == 10
