@@ -7,7 +7,7 @@ from pathlib import Path
 
 from abstractor.base.params import CorpusName, Params, Seed
 from abstractor.base.script import run_script
-from abstractor.data import predictions
+from abstractor.data import folds, predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.prepared import read_prepared_labels
 from abstractor.scoring.scores import crossfit, metrics
@@ -21,7 +21,8 @@ def main() -> None:
     predicted = predictions.read(Path("data/predictions/baseline/oof.parquet"), book)
     labels = read_prepared_labels(Path("data/prepared/labels.parquet"), book)
     labels = labels.loc[predicted.index]
-    decisions = crossfit.decide(book, predicted, labels, crossfit.parts(book, labels, seed))
+    groups = folds.read_groups(Path("data/prepared/folds.parquet"))
+    decisions = crossfit.decide(book, predicted, labels, crossfit.parts(book, labels, seed, groups))
     mean = metrics.scores(book, labels, decisions)["mean"]
     print(f"{name}: baseline, {len(predicted)} cases out-of-fold, mean F1 {mean:.4f} over {len(book.names)} variables")
 

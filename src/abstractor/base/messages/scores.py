@@ -49,10 +49,6 @@ def other_models(path: Path) -> BlendError:
     return BlendError(f"{path} was fitted for other models than params.yaml calls for; run `dvc repro ensemble`")
 
 
-def repeated_in_format(path: Path, count: int) -> SubmissionError:
-    return SubmissionError(f"{path}: {count} uids stand twice; put the new cases in place again")
-
-
 def uncovered(path: Path, needed: int, lacking: int) -> SubmissionError:
     return SubmissionError(
         f"{path}: expected a row for each of {needed} new cases, found none for {lacking} of them; "

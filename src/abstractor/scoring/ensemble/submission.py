@@ -10,6 +10,7 @@ from abstractor.base.files import replaced
 from abstractor.base.messages import scores as messages
 from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
+from abstractor.data.raw.cases import read_uids
 from abstractor.data.raw.tables import read_table
 
 _REFUSALS = parquet.Refusals(messages.missing_decisions, messages.no_decisions, messages.no_decisions)
@@ -19,14 +20,12 @@ def arranged(decisions: pd.DataFrame, codebook: Codebook, layout: Path) -> pd.Da
     """The decisions in the order of rows and columns of a submission format, which may list more cases.
 
     Raises:
-        CorpusError: the format's columns are not `uid` and the codebook's variables.
-        SubmissionError: the format lacks a case, or names one twice.
+        CorpusError: the format's columns are not `uid` and the codebook's variables, or it names a case twice.
+        SubmissionError: the format lacks a case.
     """
     asked = read_table(layout, ["uid", *codebook.names], others=False)
-    uids = [uid for uid in map(str.strip, asked.columns["uid"]) if uid in decisions.index]
+    uids = [uid for uid in read_uids(layout) if uid in decisions.index]
     check_covered(layout, pd.Index(uids), decisions.index)
-    if len(uids) > len(decisions):
-        raise messages.repeated_in_format(layout, len(uids) - len(decisions))
     return decisions.loc[uids, [name for name in asked.header if name != "uid"]]
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from abstractor.base.errors import UserError
+from abstractor.base.messages.cases import CorpusError
 from abstractor.base.messages.scores import SubmissionError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.scoring.ensemble import submission
@@ -60,8 +61,15 @@ def test_a_uid_that_stands_twice_is_refused(decisions: pd.DataFrame, tmp_path: P
     path.write_text("uid,Note,Place\na,1,1\nb,1,1\nc,1,1\na,1,1\n", encoding="utf-8")
     with pytest.raises(SubmissionError, match="1 uids stand twice"):
         submission.read(path, CODEBOOK)
-    with pytest.raises(SubmissionError, match="1 uids stand twice"):
+    with pytest.raises(CorpusError, match="the same uid as row 1"):
         submission.arranged(decisions, CODEBOOK, path)
+
+
+def test_a_format_names_cases_as_their_own_file_does(decisions: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "format.csv"
+    path.write_text("ID,Note,Place\n2.0,0,3\n1.0,0,3\n", encoding="utf-8")
+    numbered = decisions.iloc[:2].set_axis(["1", "2"])
+    assert list(submission.arranged(numbered, CODEBOOK, path).index) == ["2", "1"]
 
 
 def test_systems_come_back_as_written(decisions: pd.DataFrame, tmp_path: Path) -> None:
