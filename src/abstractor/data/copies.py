@@ -209,8 +209,9 @@ def _joined(bands: np.ndarray, sets: sparse.csr_array, texts: list[str], similar
             left, right = left[apart], right[apart]
             alike = _similarities(sets, left, right) >= similarity
             for pair in np.flatnonzero(alike):
-                one, other = numbers[left[pair]], numbers[right[pair]]
-                alike[pair] = one <= other or other <= one
+                fewer, more = sorted((numbers[left[pair]], numbers[right[pair]]), key=len)
+                # A report by a form with no number filled in would be a copy of all others.
+                alike[pair] = fewer <= more and bool(fewer) == bool(more)
             if alike.any():
                 links = sparse.coo_array(
                     (np.ones(alike.sum(), bool), (group[left[alike]], group[right[alike]])), shape=(len(group),) * 2

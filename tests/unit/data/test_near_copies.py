@@ -99,6 +99,7 @@ def test_a_number_more_makes_no_other_case_but_another_number_does() -> None:
     text = " ".join(invent(1, 30)["first"])
     texts = [f"{text} age 34", f"{text} age 34 after 2 days", f"{text} age 35", f"{text} age 35 after 2 days"]
     assert copies.originals(pd.DataFrame({"text": texts}), 0.6).tolist() == [0, 0, 2, 2]
+    assert copies.originals(pd.DataFrame({"text": [*texts, f"{text} age not known"]}), 0.6).tolist() == [0, 0, 2, 2, 4]
 
 
 def test_new_copies_are_named_and_one_of_several_equal_new_cases_is_none(tmp_path: Path) -> None:
