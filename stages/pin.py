@@ -1,4 +1,4 @@
-"""Write the hashes of the backbone of a model or a writer, file by file: python stages/pin.py models|writers NAME.
+"""Write the hashes and the published name of a backbone: python stages/pin.py models|writers NAME.
 
 What is trained or written depends on this small file, so that a new backbone reruns only what is built on it.
 """
@@ -19,13 +19,16 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from abstractor.base.files import write_json
+    from abstractor.models.fetch import Backbone
     from abstractor.runs.inputs import Inputs
     from abstractor.runs.integrity import pin
 
     inputs = Inputs()
     backbone = inputs.get(f"{arguments.section}.{arguments.name}.backbone", str)
     folder = inputs.file("models/backbones") / backbone
-    write_json(Path(OUT[arguments.section].format(arguments.name)), pin(backbone, folder))
+    spec = inputs.get("backbones", dict[str, Backbone]).get(backbone)  # none of one that was pretrained here
+    source = {"source": spec and spec.published}
+    write_json(Path(OUT[arguments.section].format(arguments.name)), pin(backbone, folder) | source)
 
 
 if __name__ == "__main__":

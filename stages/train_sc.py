@@ -26,7 +26,9 @@ def main() -> None:
 
     from abstractor.models.sc.reading import Reading, save
     from abstractor.models.shared.local import check_backbone
+    from abstractor.training.card import Base
     from abstractor.training.lessons import examples
+    from abstractor.training.sc.card import card
     from abstractor.training.sc.settings import RDropWeight, ScModel
     from abstractor.training.sc.train import train
 
@@ -35,16 +37,19 @@ def main() -> None:
     seed_of = inputs.get("seed", Seed), name, fold
     book = codebook.load(inputs.codebook())
     cases = examples.read(inputs.file(f"data/training/{name}/{fold}.parquet"), book)
-    check_backbone(inputs.file(f"models/{name}/backbone.json"), settings.backbone)
+    pin = inputs.file(f"models/{name}/backbone.json")
+    check_backbone(pin, settings.backbone)
 
     start = time.monotonic()
     with inputs.kept(f"train/{name}/{fold}") as checkpoints:
         outcome = train(settings, rdrop, form, book, cases, compute, seed_of, checkpoints)
-        save(outcome.model, Reading.of(settings, form, book), Path(f"models/{name}/{fold}"))
+        reading = Reading.of(settings, form, book)
+        described = card(reading, book, Base.pinned(pin), outcome.model)
+        save(outcome.model, reading, Path(f"models/{name}/{fold}"), described.write)
         seconds = time.monotonic() - start
         write_curve(Path(f"metrics/curves/{name}/{fold}.tsv"), outcome.curve)
-        card = {"parameters": settings.model_dump(), "rdrop": rdrop, "fold": fold, "head": outcome.model.origin}
-        write_card(Path(f"metrics/cards/{name}/{fold}.json"), compute.reason, seconds, **card, **outcome.summary())
+        used = {"parameters": settings.model_dump(), "rdrop": rdrop, "fold": fold, "head": outcome.model.origin}
+        write_card(Path(f"metrics/cards/{name}/{fold}.json"), compute.reason, seconds, **used, **outcome.summary())
 
 
 if __name__ == "__main__":

@@ -37,8 +37,11 @@ def gathered(params: Params) -> dict[str, Path]:
     book_path = Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml")
     book = codebook.load(book_path)
     blend.read(blend.PATH, book, members.names)
-    files = [PARAMS, PIPELINE, book_path, blend.PATH, *LOCKS, *code(), *models(members, book)]
-    return {path.name: path for path in sorted(FRAME.iterdir()) if path.is_file()} | {str(path): path for path in files}
+    files = [PARAMS, PIPELINE, blend.PATH, *LOCKS, *code(), *models(members, book)]
+    named = {path.name: path for path in sorted(FRAME.iterdir()) if path.is_file()}
+    # Not in data/, which a runtime may mount over whatever an archive has there.
+    named[f"codebooks/{book_path.name}"] = book_path
+    return named | {str(path): path for path in files}
 
 
 def code() -> list[Path]:

@@ -209,7 +209,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut off": (lambda folder: truncate(folder / "adapter_model.safetensors"), "oof.py ar ar_smollm2 0"),
     "another fold": (swap, "oof.py ar ar_smollm2 0"),
     "pickle": (add_pickle, "infer_t4_fold.py ar ar_smollm2 0"),
-    "changed": (lambda folder: turn_a_bit(folder / "model.safetensors"), "infer_t4_fold.py sc sc2_minilm 0"),
+    "changed": (lambda folder: turn_a_bit(folder / "model.backbone.safetensors"), "infer_t4_fold.py sc sc2_minilm 0"),
     "lacks a file": (lambda folder: (folder / "head.safetensors").unlink(), "infer_t4_fold.py sc sc1_minilm 0"),
 }
 

@@ -202,7 +202,7 @@ def test_a_pull_goes_on_where_the_server_died(
     """Of two files to fetch, DVC calls the second one fetched even if the server died in it, unless it verifies."""
     trainer.run("dvc", "push")
     model = content(trainer.folder / MODEL)
-    objects = [kept(cache(trainer), trainer.folder / MODEL / name) for name in ("model.safetensors", "config.json")]
+    objects = [kept(cache(trainer), trainer.folder / MODEL / name) for name in ("model.backbone.safetensors", "config.json")]
     for seed in "123456" if tally.thorough else "23":  # which of them comes second hangs on it
         trainer.environment["PYTHONHASHSEED"] = seed
         for path in objects:
@@ -229,7 +229,7 @@ def test_what_is_damaged_or_lost_on_the_server_is_refused_and_sent_again(
     trainer.run("dvc", "push")
     whole = content(server.store)
     assert f"{len(whole)} files, all whole" in trainer.run(*tiny.make("check-remote"))
-    weights = trainer.folder / MODEL / "model.safetensors"
+    weights = trainer.folder / MODEL / "model.backbone.safetensors"
     damaged, lost = kept(server.store, weights), kept(server.store, trainer.folder / OTHER / "head.safetensors")
     with tally.trial("faults"):
         damaged.write_bytes(damaged.read_bytes()[:1000])

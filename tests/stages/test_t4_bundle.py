@@ -38,8 +38,8 @@ class Unpacked:
     python: Path
 
     def start(self) -> subprocess.Popen[str]:
-        """Run main.py from elsewhere; without a network where the machine lets one be taken away."""
-        alone = ["unshare", "-rn"] if NAMESPACES else []
+        """Run main.py from elsewhere; without a network and with data/ read-only, where the machine can do that."""
+        alone = [*ALONE, self.folder / "data"] if NAMESPACES else []
         return subprocess.Popen(
             [*alone, self.python, "-I", self.folder / "main.py"],
             cwd="/",
@@ -58,8 +58,12 @@ class Unpacked:
         return (self.folder / "submission.csv").read_bytes()
 
 
-def _namespaces() -> bool:
-    return bool(shutil.which("unshare")) and not subprocess.run(["unshare", "-rn", "true"], check=False).returncode
+ALONE = ("unshare", "-rnm", "sh", "-ec", 'mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"; exec "$@"')
+"""Followed by the folder that may only be read, and the command."""
+
+
+def _namespaces(folder: str = str(Path(__file__).parent)) -> bool:
+    return bool(shutil.which("unshare")) and not subprocess.run([*ALONE, folder, "true"], check=False).returncode
 
 
 NAMESPACES = _namespaces()
@@ -95,8 +99,10 @@ def unpacked(archive: Path, pinned: Path, finished: tiny.Project, tmp_path: Path
     folder.mkdir()
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
+    (folder / "data").mkdir()
     for name in ("test_features.csv", "submission_format.csv"):
         shutil.copy(finished.folder / "tiny/corpus" / name, folder / "data")
+    (folder / "data/notes.txt").write_text("The user's own.\n", encoding="utf-8")
     return Unpacked(folder, pinned)
 
 
@@ -129,7 +135,7 @@ def test_a_killed_run_is_started_again(unpacked: Unpacked, finished: tiny.Projec
     assert left == set(), "neither checked cases nor parts of predictions stay behind"
 
 
-def test_without_a_format_rows_go_by_uid_and_columns_as_in_the_codebook(
+def test_without_a_format_rows_are_as_delivered_and_columns_as_in_the_codebook(
     unpacked: Unpacked, finished: tiny.Project
 ) -> None:
     (unpacked.folder / "data/submission_format.csv").unlink()
@@ -139,7 +145,7 @@ def test_without_a_format_rows_go_by_uid_and_columns_as_in_the_codebook(
     found = pd.read_csv(unpacked.folder / "submission.csv")
     expected = pd.read_csv(finished.folder / "data/predictions/submission.csv")
     book = codebook.load(tiny.ROOT / "data/codebooks/nvdrs_youth.yaml")
-    wanted = expected.sort_values("uid")[["uid", *book.names]].reset_index(drop=True)
+    wanted = expected.set_index("uid").loc[shuffled["uid"], list(book.names)].reset_index()
     pd.testing.assert_frame_equal(found, wanted)
 
 
@@ -232,7 +238,7 @@ def test_it_holds_what_predicting_needs_and_no_case(archive: Path) -> None:
     assert {entry.mode for entry in entries} == {0o600}
     assert names[1:] == sorted(set(names[1:])) and not any(name.startswith(("/", "..")) for name in names)
     assert {Path(name).suffix for name in names} == {".json", ".jinja", ".md", ".py", ".safetensors", ".txt", ".yaml"}
-    assert {name for name in names if name.startswith("data/")} == {"data/codebooks/marked.yaml"}
+    assert not any(name.startswith("data/") for name in names) and "codebooks/marked.yaml" in names
     assert not any(marker.encode() in archive.read_bytes() for marker in tiny.MARKERS)
     assert {name for name in names if name.startswith("models/backbones/") and name.endswith(".safetensors")} == {
         "models/backbones/decoder/model.safetensors"  # the classifiers have weights of their own

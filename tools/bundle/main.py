@@ -14,4 +14,4 @@ if __name__ == "__main__":
     from abstractor.base.script import run_script
     from abstractor.handoff import bundle
 
-    run_script(bundle.main)
+    run_script(bundle.main, private=bundle.PRIVATE)

@@ -6,7 +6,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -17,18 +17,22 @@ PRIVATE = (".dvc", "data", "models")
 """Folders of the project that only their owner may enter: DVC gives what it puts there modes of its own."""
 
 
-def run_script(main: Callable[[], None]) -> None:
+def run_script(main: Callable[[], None], private: Iterable[str] = PRIVATE) -> None:
     """Run a script's `main`; leave with 0, with 2 on a `UserError` or a fault of the machine, with 1 on anything else.
 
     An unexpected exception may carry case text in its message (a parser quotes what it choked on), so only its type
     and the places it came through are printed, wherever it is raised; of a warning, its category and place.
     Every file the script writes is readable by its owner only, and a crash leaves no image of the memory.
+
+    Args:
+        main: of the script.
+        private: folders that are closed to others first.
     """
     os.umask(0o077)
     # Before OpenMP is loaded: threads that wait by spinning keep a core from the job that they wait for.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    _close_to_others()
+    _close_to_others(private)
     _withhold_messages()
     try:
         _refuse_another_library()
@@ -57,8 +61,8 @@ def _refuse_another_library() -> None:
         )
 
 
-def _close_to_others() -> None:
-    for path in map(Path, PRIVATE):
+def _close_to_others(folders: Iterable[str]) -> None:
+    for path in map(Path, folders):
         if path.is_dir() and (mode := path.stat().st_mode) & 0o077:
             try:
                 path.chmod(mode & 0o700)

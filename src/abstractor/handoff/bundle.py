@@ -2,9 +2,12 @@
 
 It calls what the stages from `prepare_new` to `ensemble` call, on the files that they would read. Packages are imported
 where they are used: one that is missing is refused like any other fault.
+
+`data/` is the user's, and may be mounted read-only: nothing there is written, and no stray file refused.
 """
 
 import gc
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +26,15 @@ MANIFEST = Path("manifest.json")
 FEATURES, LAYOUT = Path("data/test_features.csv"), Path("data/submission_format.csv")
 SUBMISSION = Path("submission.csv")
 
-_CLOSED = ("src", "data/codebooks", "models")
+PRIVATE = ("models",)
+"""Folders of the bundle that only their owner may enter."""
+
+_CLOSED = ("src", "codebooks", "models")
 """Folders that hold what the bundle brought and nothing else."""
-_WORK = Path("data/.work")
+_WORK = Path(".scratch/cases")
 """Checked cases and what each model says of them, while they are needed."""
+_CACHE = Path(".scratch/cache")
+"""Of libraries, which would take data/ for it."""
 
 
 def main() -> None:
@@ -35,6 +43,7 @@ def main() -> None:
     Raises:
         BundleError: a file of the bundle is missing, changed or strange to it, or a package is missing.
     """
+    os.environ.setdefault("HF_HOME", str(_CACHE.resolve()))
     try:
         verify(Path())
         predict()
@@ -69,7 +78,7 @@ def verify(folder: Path) -> None:
 
 
 def predict() -> None:
-    """Predict all cases of `FEATURES` and write `SUBMISSION`, in the order of `LAYOUT` where there is one.
+    """Predict all cases of `FEATURES` and write `SUBMISSION`, in the order of `LAYOUT`, else of `FEATURES`.
 
     A run that was stopped goes on where it was.
 
@@ -82,7 +91,7 @@ def predict() -> None:
     from abstractor.data import predictions
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import PreparedCases, write_cases
-    from abstractor.data.raw.cases import read_features, read_layout
+    from abstractor.data.raw.cases import read_features, read_layout, read_uids
     from abstractor.machine.compute import Inference, prepare_machine
     from abstractor.predicting import gathering
     from abstractor.runs import resume
@@ -91,9 +100,10 @@ def predict() -> None:
 
     params = Params()
     members = read_members(params)
-    book = codebook.load(Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml"))
+    book = codebook.load(Path(f"codebooks/{params.get('corpus', CorpusName)}.yaml"))
     fitted = blend.read(blend.PATH, book, members.names)
     found = read_features(FEATURES, book)
+    order = read_uids(FEATURES)
     if LAYOUT.is_file():
         read_layout(LAYOUT, book, found.index)  # refused now, not after hours of scoring
     # The bundle runs on another machine than the one that params.yaml was written for.
@@ -113,7 +123,8 @@ def predict() -> None:
         new = gathering.read(work / "infer_t4.parquet", members, book)
         decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
         # Inside: what each model said is kept until the last step is done.
-        submission.write(SUBMISSION, submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions)
+        arranged = submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions.loc[order]
+        submission.write(SUBMISSION, arranged)
     print(f"{SUBMISSION}: {len(decisions)} cases")
 
 

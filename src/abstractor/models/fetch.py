@@ -21,6 +21,8 @@ from abstractor.base.messages import fetch as messages
 from abstractor.base.params import Strict
 from abstractor.runs.integrity import KEPT, check_complete, check_safe
 
+Published = dict[str, str | None]
+"""`name` and `revision` by which others find a pretrained model."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -41,6 +43,11 @@ class PackageSource(Strict):
     format: Literal["folder", "gguf"]
     """folder (ready for transformers) or gguf (converted to float32 safetensors)."""
 
+    @property
+    def published(self) -> Published:
+        """What it is known as."""
+        return {"name": f"{self.package}=={self.version}", "revision": None}
+
 
 class FolderSource(Strict):
     """A transformers folder on this machine."""
@@ -51,6 +58,11 @@ class FolderSource(Strict):
     """Of the folder."""
     sha256: Sha256 | None
     """Over names and contents of its model files; null is refused with the value found."""
+
+    @property
+    def published(self) -> None:
+        """A folder has no name elsewhere."""
+        return None
 
 
 class HubSource(Strict):
@@ -64,6 +76,11 @@ class HubSource(Strict):
     """A full commit, since branches and tags move; null is refused."""
     allow_hub: bool = False
     """true lets the fetching of this model, and nothing else, reach the hub."""
+
+    @property
+    def published(self) -> Published:
+        """What it is known as."""
+        return {"name": self.repo, "revision": self.revision}
 
 
 Backbone = Annotated[PackageSource | FolderSource | HubSource, Field(discriminator="source")]

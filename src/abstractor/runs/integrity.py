@@ -23,7 +23,8 @@ KEPT = re.compile(
 
 _SEAL = "seal.json"
 _TRAINED = re.compile(
-    rf"{KEPT.pattern}|(adapter_config|classifier|reading|seal)\.json|(adapter_model|head)\.safetensors"
+    rf"{KEPT.pattern}|(adapter_config|classifier|reading|rows|seal)\.json|(adapter_model|head)\.safetensors"
+    r"|model\.backbone(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.backbone\.json|README\.md"
 )
 """What a trained model's folder may hold."""
 _RUNS_CODE = frozenset({"auto_map", "custom_pipelines", "trust_remote_code"})
@@ -101,7 +102,7 @@ def check_safe(folder: Path, allowed: re.Pattern[str] = KEPT) -> None:
     for name, path in _files(folder).items():
         if not allowed.fullmatch(name):
             raise SealError(
-                f"{path} is no file of a model folder, which holds safetensors, JSON and tokenizer files alone; "
+                f"{path} is no file of a model folder, which holds safetensors, JSON, tokenizer and card alone; "
                 f"{_restore(folder)}"
             )
         if name.endswith("config.json"):

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_whole_bundle_passes_with_what_its_user_adds(folder: Path) -> None:
-    for added in ("data/test_features.csv", ".venv/lib/module.py", "submission.csv"):
+    for added in ("data/test_features.csv", "data/codebooks/other.yaml", ".venv/lib/module.py", "submission.csv"):
         (folder / added).parent.mkdir(parents=True, exist_ok=True)
         (folder / added).touch()
     verify(folder)
@@ -40,7 +40,7 @@ def test_a_changed_or_missing_file_is_named(folder: Path, name: str) -> None:
         verify(folder)
 
 
-@pytest.mark.parametrize("name", ["models/m/0/adapter_model.bin", "src/torch.py", "data/codebooks/other.yaml"])
+@pytest.mark.parametrize("name", ["models/m/0/adapter_model.bin", "src/torch.py", "codebooks/other.yaml"])
 def test_a_strange_file_where_the_bundle_has_its_own_is_refused(folder: Path, name: str) -> None:
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).touch()

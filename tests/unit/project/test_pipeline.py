@@ -44,7 +44,7 @@ def test_code_dependencies_are_the_modules_that_the_script_imports_less_plumbing
 
 
 def test_packages_hold_no_code_that_a_stage_would_import_unseen() -> None:
-    for path in Path("src").rglob("__init__.py"):
+    for path in Path("src/abstractor").glob("*/**/__init__.py"):  # that of all has the version and refuses a Python
         assert re.fullmatch(r'""".*"""\s*', path.read_text(encoding="utf-8"), re.DOTALL), path
 
 

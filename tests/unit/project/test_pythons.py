@@ -1,8 +1,10 @@
 """One range of Pythons wherever it is said; `make` takes the first that makes a whole environment."""
 
+import ast
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import lock
 import pytest
 from packaging.specifiers import SpecifierSet
 from support import ROOT
+
+import abstractor
 
 MAKEFILE = ROOT / "Makefile"
 NAMES = re.findall(r"^pythons := (.*)$", MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE)[0].split()
@@ -32,9 +36,42 @@ def test_everything_that_names_the_range_names_the_same() -> None:
     assert [f"3.{minor}" for minor in range(40) if f"3.{minor}" in allowed] == VERSIONS == list(lock.PYTHONS)
     assert PYPROJECT["tool"]["mypy"]["python_version"] == VERSIONS[0]
     assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{VERSIONS[0].replace('.', '')}"
+    assert abstractor.__version__ == PYPROJECT["project"]["version"]
     for path in (MAKEFILE, *(ROOT / "requirements").glob("*.txt")):
         first = path.read_text(encoding="utf-8").partition("\n")[0]
         assert f"Python {VERSIONS[0]} to {VERSIONS[-1]}" in first, path
+
+
+SCRIPTS = [ROOT / "tools/bundle/main.py", *sorted((ROOT / "stages").glob("*.py"))]
+PRETENDING = """\
+import runpy, sys
+sys.argv, sys.version_info = sys.argv[2:], tuple(map(int, sys.argv[1].split(".")))
+sys.path.insert(0, __import__("os").path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("version", ["3.8.10", "3.10.12", "3.14.0"])
+@pytest.mark.parametrize("script", SCRIPTS[:2], ids=lambda path: path.name)
+def test_another_python_is_refused_in_words_before_packages(script: Path, version: str, tmp_path: Path) -> None:
+    laid = tmp_path / "main.py"
+    if script is SCRIPTS[0]:  # a bundle has the library in src/
+        laid.write_bytes(script.read_bytes())
+        (tmp_path / "src").symlink_to(ROOT / "src")
+    run = [sys.executable, "-ISc", PRETENDING, version, str(laid if laid.exists() else script)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: expected Python 3.11, 3.12 or 3.13, found {version} ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, Path(abstractor.__file__)], ids=lambda path: path.name)
+def test_an_old_python_can_read_what_refuses_it(script: Path) -> None:
+    """Syntax of 3.8, and the library imported before any package, which an old environment has of another year."""
+    tree = ast.parse(script.read_text(encoding="utf-8"), feature_version=(3, 8))
+    imported = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {getattr(node, "module", None) or node.names[0].name for node in imported}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"abstractor"}
 
 
 @pytest.fixture

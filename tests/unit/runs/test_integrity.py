@@ -130,6 +130,17 @@ def test_what_may_run_code_is_refused(end: str, backbone: Path, trained: Path) -
         check_seal(trained)
 
 
+def test_a_card_may_lie_with_a_trained_model_alone_and_belongs_to_its_seal(backbone: Path, trained: Path) -> None:
+    for folder in (backbone, trained):
+        (folder / "README.md").write_text("# A card", encoding="utf-8")
+    with pytest.raises(SealError, match=r"README\.md is no file of a model folder"):
+        check_safe(backbone)
+    with pytest.raises(SealError, match=r"README\.md changed, missing or added"):
+        check_seal(trained)
+    write_seal(trained, trained)
+    check_seal(trained)
+
+
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "generation_config.json"])
 @pytest.mark.parametrize("key", ["auto_map", "trust_remote_code", "custom_pipelines"])
 def test_a_config_that_asks_for_code_is_refused(file: str, key: str, backbone: Path) -> None:

@@ -77,6 +77,11 @@ class Prompts:
         blocks = [intro + text + self._end for intro, text in zip(self._intros, kept, strict=True)]
         return [*self._head, *(token for block in (blocks[::-1] if swapped else blocks) for token in block), *self._how]
 
+    def parts(self) -> dict[str, Any]:
+        """The ids that `prefix` puts together, by their names, and `room`: the tokens that reports may take."""
+        named = {"head": self._head, "intros": self._intros, "none": self._none, "cut": self._cut, "end": self._end}
+        return named | {"how": self._how, "room": self._room}
+
     def _middle_cut(self, ids: list[int], share: int) -> list[int]:
         if len(ids) <= share:
             return ids

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from abstractor.base.files import replaced, write_json
 from abstractor.base.messages import language_models as messages
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.shared.local import tidy_adapter
+from abstractor.models.shared.local import Complete, tidy_adapter
 from abstractor.runs.integrity import check_seal, write_seal
 
 _READING = "reading.json"
@@ -74,19 +74,22 @@ class Reading(NamedTuple):
         )
 
 
-def save(model: Any, reading: Reading, folder: Path) -> None:
+def save(model: Any, reading: Reading, folder: Path, complete: Complete | None = None) -> None:
     """Write the adapter, its reading and the seal: the same bytes wherever and whenever it is written.
 
     Args:
         model: a PEFT model.
         reading: how the model reads a case.
         folder: replaced when the new one is whole.
+        complete: adds what the model's own code does not read, such as a card; None: nothing.
     """
     with replaced(folder) as partial:
         # Else PEFT stores the whole head beside an adapter of the head, and asks the hub about the vocabulary.
         model.save_pretrained(partial, save_embedding_layers=False)
         tidy_adapter(partial, reading.backbone)
         write_json(partial / _READING, reading._asdict())
+        if complete is not None:
+            complete(partial, folder)
         write_seal(partial, folder)
 
 

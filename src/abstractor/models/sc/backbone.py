@@ -47,27 +47,29 @@ def load_tokenizer(backbone: str) -> Any:
     return AutoTokenizer.from_pretrained(backbone_folder(backbone))
 
 
-def pretrained(folder: Path, max_tokens: int, dtype: torch.dtype) -> Any:
+def pretrained(folder: Path, max_tokens: int, dtype: torch.dtype, variant: str | None = None) -> Any:
     """A backbone without a head, in float32.
 
     Args:
         folder: of a backbone, or of a classifier trained in full.
         max_tokens: longest row.
         dtype: of the arithmetic, which autocast sees to.
+        variant: of the weights' file name; None: plain.
 
     Raises:
         ArchitectureError: the backbone cannot compute in `dtype`.
     """
-    return AutoModel.from_pretrained(folder, dtype=torch.float32, **options(folder, max_tokens, dtype))
+    return AutoModel.from_pretrained(folder, dtype=torch.float32, **options(folder, max_tokens, dtype, variant))
 
 
-def options(folder: Path, max_tokens: int, dtype: torch.dtype) -> dict[str, Any]:
-    """Config and attention of a backbone, for `from_pretrained`; arguments as in `pretrained`."""
+def options(folder: Path, max_tokens: int, dtype: torch.dtype, variant: str | None = None) -> dict[str, Any]:
+    """Config, variant and attention of a backbone, for `from_pretrained`; arguments as in `pretrained`."""
     config = AutoConfig.from_pretrained(folder)
     families.configure(config, max_tokens)
     chosen = choose_attention(config, "auto", dtype).name
     # A type that no rule names gets what transformers itself would take: not all have SDPA.
-    return {"config": config, "attn_implementation": chosen if rule(config) != Rule() else None}
+    attention = chosen if rule(config) != Rule() else None
+    return {"config": config, "variant": variant, "attn_implementation": attention}
 
 
 def to_train(model: Any, design: Design) -> Any:

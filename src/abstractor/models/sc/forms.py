@@ -68,7 +68,8 @@ class Concatenated(Form):
 
     def load(self, folder: Path, reading: Reading, codebook: Codebook, dtype: torch.dtype) -> Classifier:
         """The linear head lies beside the backbone."""
-        base = backbone.pretrained(reading.source(folder), reading.max_tokens, dtype)
+        source, variant = reading.source(folder)
+        base = backbone.pretrained(source, reading.max_tokens, dtype, variant)
         model = Classifier(
             backbone.trained(base, folder, reading.adapter), len(reading.columns), reading.pooling, dropout=0.0
         )
@@ -105,11 +106,10 @@ class Masked(Form):
 
     def load(self, folder: Path, reading: Reading, codebook: Codebook, dtype: torch.dtype) -> MaskedClassifier:
         """The head belongs to the model that transformers reads, but for a new one beside an adapter."""
-        words, source = (
-            mask_prompt.verbalizer(backbone.load_tokenizer(reading.backbone), codebook),
-            reading.source(folder),
-        )
-        base, head = mask_classifier.pretrained(source, **backbone.options(source, reading.max_tokens, dtype))
+        words = mask_prompt.verbalizer(backbone.load_tokenizer(reading.backbone), codebook)
+        source, variant = reading.source(folder)
+        options = backbone.options(source, reading.max_tokens, dtype, variant)
+        base, head = mask_classifier.pretrained(source, **options)
         model = MaskedClassifier(backbone.trained(base, folder, reading.adapter), words, 0.0, head)
         if head == "new":  # a folder of all weights holds the head's as well
             model.set_head(load_file(folder / HEAD))

@@ -12,10 +12,16 @@ from abstractor.base.messages import classifiers as messages
 from abstractor.data.cases.codebook import Codebook
 from abstractor.models.sc.backbone import Design
 from abstractor.models.sc.classifier import SequenceClassifier
-from abstractor.models.shared.local import backbone_folder, tidy_adapter
+from abstractor.models.shared.local import Complete, backbone_folder, tidy_adapter
 from abstractor.runs.integrity import check_seal, write_seal
 
 HEAD, _READING = "head.safetensors", "classifier.json"
+VARIANT = "backbone"
+"""Of the weights of a classifier trained in full: `model.backbone.safetensors`.
+
+A class that is not told so finds no weights and refuses the folder. Otherwise transformers' own classifiers would put a
+random head on them and say so in a warning at most.
+"""
 
 
 class Reading(NamedTuple):
@@ -40,21 +46,30 @@ class Reading(NamedTuple):
         adapter, columns = design.lora is not None, list(codebook.columns)
         return cls(design.backbone, adapter, form, design.pooling, design.max_tokens, columns)
 
-    def source(self, folder: Path) -> Path:
-        """Where the backbone's weights lie: in the backbone's folder beside an adapter, else in the classifier's."""
-        return backbone_folder(self.backbone) if self.adapter else folder
+    def source(self, folder: Path) -> tuple[Path, str | None]:
+        """Folder and variant of the backbone's weights: the backbone's own beside an adapter, else the classifier's."""
+        return (backbone_folder(self.backbone), None) if self.adapter else (folder, VARIANT)
 
 
-def save(model: nn.Module, reading: Reading, folder: Path) -> None:
-    """Write a model folder, whole or not at all; a head that is no part of what transformers writes lies beside it."""
+def save(model: nn.Module, reading: Reading, folder: Path, complete: Complete | None = None) -> None:
+    """Write a model folder, whole or not at all; a head that is no part of what transformers writes lies beside it.
+
+    Args:
+        model: a classifier.
+        reading: how it reads a case.
+        folder: replaced when the new one is whole.
+        complete: adds what the model's own code does not read, such as a card; None: nothing.
+    """
     assert isinstance(model, SequenceClassifier)
     with replaced(folder) as partial:
-        model.backbone.save_pretrained(partial)
+        model.backbone.save_pretrained(partial, **({} if reading.adapter else {"variant": VARIANT}))
         if reading.adapter:
             tidy_adapter(partial, reading.backbone)
         if head := model.head_apart(reading.adapter):
             save_file({name: weight.detach().cpu().contiguous() for name, weight in head}, partial / HEAD)
         write_json(partial / _READING, reading._asdict())
+        if complete is not None:
+            complete(partial, folder)
         write_seal(partial, folder)
 
 

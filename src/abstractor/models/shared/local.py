@@ -1,6 +1,8 @@
 """Where pretrained models lie, and what peft writes of them, made the same on every machine."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from abstractor.base.files import write_json
@@ -8,6 +10,8 @@ from abstractor.base.messages import backbones as messages
 from abstractor.runs.integrity import check_safe, verify
 
 BACKBONES = Path("models/backbones")
+Complete = Callable[[Path, Path], None]
+"""Adds files to a model folder, given where it is being written and where it will lie."""
 
 
 def backbone_folder(name: str) -> Path:
@@ -54,3 +58,10 @@ def tidy_adapter(folder: Path, backbone: str) -> None:
     config["target_modules"] = sorted(config["target_modules"])
     write_json(path, config)
     (folder / "README.md").unlink(missing_ok=True)
+
+
+def copy_tokenizer(backbone: str, folder: Path) -> None:
+    """Copy a backbone's tokenizer as it is."""
+    for path in sorted(backbone_folder(backbone).iterdir()):
+        if ".safetensors" not in path.name and path.name not in ("config.json", "generation_config.json"):
+            shutil.copyfile(path, folder / path.name)

@@ -4,7 +4,6 @@ The encoder learns the corpus's words and abbreviations before any label (Gurura
 """
 
 import math
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +29,7 @@ from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.sc.plain_tokens import plain_tokens
 from abstractor.models.shared.batching import alignment
-from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.local import backbone_folder, copy_tokenizer
 from abstractor.training.loop.callbacks import Progress
 from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
 from abstractor.training.mlm.settings import MlmParams
@@ -180,9 +179,7 @@ def save(model: Any, backbone: str, folder: Path) -> None:
     """
     with replaced(folder) as partial:
         model.save_pretrained(partial)
-        for path in sorted(backbone_folder(backbone).iterdir()):
-            if ".safetensors" not in path.name and path.name not in ("config.json", "generation_config.json"):
-                shutil.copyfile(path, partial / path.name)
+        copy_tokenizer(backbone, partial)
 
 
 class _MaskTrainer(ResumableTrainer):

@@ -10,7 +10,7 @@ from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
 from abstractor.models.sc.classifier import pool
 from abstractor.models.sc.forms import FORMS, load
-from abstractor.models.sc.reading import Reading, read, save
+from abstractor.models.sc.reading import VARIANT, Reading, read, save
 from abstractor.models.sc.rows import micro_batch
 from abstractor.runs.integrity import SealError
 from abstractor.training.sc.settings import ScModel
@@ -79,7 +79,7 @@ def test_a_whole_folder_loads_with_plain_transformers_and_holds_no_pickle(
     project: Path, params: ScModel, codebook: Codebook
 ) -> None:
     save(FORMS["concatenated"].build(params, codebook), Reading.of(params, "apart", codebook), Path("models/m/0"))
-    assert AutoModel.from_pretrained("models/m/0").config.hidden_size == 16
+    assert AutoModel.from_pretrained("models/m/0", variant=VARIANT).config.hidden_size == 16
     assert {path.suffix for path in Path("models/m/0").iterdir()} == {".json", ".safetensors"}
 
 

@@ -1,0 +1,140 @@
+"""What a model folder says to those who have it alone: a card, what stands around the narratives, the tokenizer."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from abstractor.base.files import write_json
+from abstractor.data.cases.codebook import Codebook
+from abstractor.models.shared.local import copy_tokenizer
+
+CARD, ROWS = "README.md", "rows.json"
+
+_TEXT = """\
+# {place}
+
+{what} It codes {unit} into the {count} variables of the codebook `{dataset}`, from {narratives}. It was trained by
+abstractor on the cases outside of fold {fold}.
+
+- **Base**: {base}. It has a licence of its own, which goes on in what is trained from it: see the page of the base.
+- **Scores**: those of the cases of fold {fold}, which it never saw, are computed after the training: `{model}` in
+  `metrics/oof.json` of the project.
+- **Not for**: judging or predicting anything about a living person, replacing a coder, publishing codes that nobody
+  checked, or any use in which a wrong code does harm.
+- **Confidential**: it is derived from case text, and may give some of it away. Keep it where the cases may be kept.
+- **Whole**: `seal.json` has the sha256 of every other file.
+
+## How it reads a case
+
+{reads}
+
+## Outputs, in this order
+
+{outputs}
+
+A probability becomes a code by a threshold a variable. These are not in this folder: they belong to the ensemble of all
+models.
+
+## Without abstractor
+
+From the folder that holds `models/`, with the packages `transformers`, `torch`, `safetensors`{packages} alone:
+
+```python
+{code}```
+
+`probabilities([{arguments}])` gives one number an output; an empty narrative is `""`. In float32 they are the project's
+to about four digits.{limits}
+"""
+
+
+class Base(NamedTuple):
+    """A backbone as its source names it."""
+
+    name: str
+    """A repository of the hub, `package==version`, or the name under `models/backbones`."""
+    revision: str | None
+    """Commit of a repository."""
+
+    @classmethod
+    def pinned(cls, pin: Path) -> "Base":
+        """What a checked pin (`check_backbone`) says; of a backbone that nobody published, its name here."""
+        content = json.loads(pin.read_text(encoding="utf-8"))
+        return cls(**content.get("source") or {"name": content["name"], "revision": None})
+
+
+@dataclass(frozen=True)
+class Card:
+    """A trained model's card.
+
+    Attributes:
+        codebook: the variables.
+        backbone: name under `models/backbones`.
+        base: the same as its source names it.
+        what: one sentence, what the model is.
+        reads: how a case becomes tokens, in Markdown.
+        rows: the tokens around the narratives, which the code reads.
+        code: Python that defines `probabilities`; `FOLDER` and `BASE` stand for the two folders.
+        packages: that the code needs beside transformers.
+        limits: what the code leaves out.
+    """
+
+    codebook: Codebook
+    backbone: str
+    base: Base
+    what: str
+    reads: str
+    rows: dict[str, Any]
+    code: str
+    packages: tuple[str, ...] = ()
+    limits: str = ""
+
+    def write(self, folder: Path, place: Path) -> None:
+        """Complete a model folder.
+
+        Args:
+            folder: holds what transformers or peft wrote.
+            place: models/<model>/<fold>, where it will lie.
+        """
+        copy_tokenizer(self.backbone, folder)
+        if (config := folder / "adapter_config.json").is_file():
+            content = json.loads(config.read_text(encoding="utf-8"))
+            named = {"base_model_name_or_path": self.base.name, "revision": self.base.revision}
+            write_json(config, content | named)
+        write_json(folder / ROWS, self.rows)
+        (folder / CARD).write_text(self.text(place), encoding="utf-8")
+
+    def text(self, place: Path) -> str:
+        """The card in Markdown."""
+        model, fold, book = place.parent.name, place.name, self.codebook
+        revision = f" at {self.base.revision}" if self.base.revision else ""
+        named = [f"{text} (`{name}`)" for name, text in book.narratives.items()]
+        base = f"models/backbones/{self.backbone}"
+        code = self.code.replace("FOLDER", f"models/{model}/{fold}").replace("BASE", base)
+        return _TEXT.format(
+            place=f"{model}/{fold}",
+            model=model,
+            fold=fold,
+            what=self.what,
+            unit=book.unit,
+            count=len(book.variables),
+            dataset=book.dataset,
+            narratives=" and ".join(named),
+            base=f"`{self.base.name}`{revision}; in the project it is `{base}`",
+            reads=self.reads,
+            outputs=_outputs(book),
+            packages="".join(f", `{package}`" for package in self.packages),
+            code=code,
+            arguments=", ".join(book.narratives),
+            limits=f" {self.limits}" if self.limits else "",
+        )
+
+
+def _outputs(codebook: Codebook) -> str:
+    lines = []
+    for variable in codebook.variables:
+        if variable.kind == "binary":
+            lines.append(f"`{variable.name}`: {variable.definition}")
+        else:
+            lines += [f"`{variable.name}={code}`: {label}" for code, label in variable.values.items()]
+    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
