@@ -35,7 +35,7 @@ owner_only := umask 077 &&
 no_half_copies := find data models -type f -name '.*.tmp' -delete
 
 .PHONY: help setup repro mend test test-slow quick corpus new-cases remote check-remote push pull predict hand-back blend \
-  recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs lock supply-chain audit clean
+  recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs plots-page lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -127,6 +127,9 @@ t4-bundle: setup ## one archive that predicts without network, git or DVC -> bui
 docs: $(docs_tools) ## the documentation as a site that asks no other host for anything -> build/docs/index.html
 	.venv/docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
 	@echo "build/docs/index.html: written"
+
+plots-page: setup ## fetch the scripts of the page of dvc plots show anew, by npm -> .dvc/plots/page.html
+	python tools/plots_page.py
 
 lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
 	python tools/lock.py
