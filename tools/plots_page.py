@@ -30,7 +30,8 @@ TAIL = """\
 <script>
   // No menu entry that sends a plot to an editor on another host.
   const embed = vegaEmbed;
-  vegaEmbed = (place, plot) => embed(place, plot, {actions: {export: true, source: true, compiled: true, editor: false}});
+  const actions = {export: true, source: true, compiled: true, editor: false};
+  vegaEmbed = (place, plot) => embed(place, plot, {actions});
 </script>
 </head>
 <body>
@@ -100,9 +101,7 @@ def _read(archive: tarfile.TarFile, name: str, expected: str) -> str:
     file = archive.extractfile(name)
     content = file.read() if file else b""
     if (found := hashlib.sha256(content).hexdigest()) != expected:
-        raise PageError(
-            f"{name}: expected sha256 {expected}, found {found}; do not use it, and ask where it comes from"
-        )
+        raise PageError(f"{name}: expected sha256 {expected}, found {found}; do not use it: ask whence it is")
     return content.decode("utf-8")
 
 
