@@ -59,8 +59,6 @@ def _compare_packages(environment: Path) -> None:
     """Warn if the lock is another one than `make setup` has installed: it leaves a copy of that in the environment."""
     installed = {path.name.removeprefix(".installed-"): path.read_bytes() for path in environment.glob(".installed-*")}
     locks = {name: PROJECT / f"requirements/{name}.txt" for name, content in installed.items() if content}
-    others = [name for name, lock in locks.items() if lock.is_file() and lock.read_bytes() != installed[name]]
+    others = [lock for name, lock in locks.items() if lock.is_file() and lock.read_bytes() != installed[name]]
     if others and len(others) == len(locks):
-        print(
-            f"warning: {environment} does not hold the packages of {locks[others[0]]}; run `make setup`", file=sys.stderr
-        )
+        print(f"warning: {environment} does not hold the packages of {others[0]}; run `make setup`", file=sys.stderr)
