@@ -20,9 +20,10 @@ INTERPRETER = """\
 #!/bin/bash
 # Says its version; makes an environment, without pip if ensurepip is missing, as on Debian without python3-venv.
 case "$1 $2" in
+  "-Ic import pip") [ -e .venv/bin/pip ] ;;
   "-c "*) echo python{version} ;;
   "-m venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python && {whole} && env >.venv/bin/pip ;;
-  "-m pip") env >.venv/installed ;;
+  "-m pip") [ "$3" = config ] && echo "$PIP_CONFIG" || env >.venv/installed ;;
 esac
 """
 
@@ -55,7 +56,7 @@ def put(file: Path, version: str, whole: bool = True) -> None:
     file.chmod(0o755)
 
 
-def make(folder: Path, target: str = ".venv/bin/pip") -> subprocess.CompletedProcess[str]:
+def make(folder: Path, target: str = ".venv/bin/python") -> subprocess.CompletedProcess[str]:
     command = ["make", "--silent", "--file", str(MAKEFILE), "--directory", str(folder), target]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
