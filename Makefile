@@ -108,7 +108,7 @@ hand-back: setup ## give predictions back: push them, commit dvc.lock
 
 blend: mend ## weights and submission from predictions that were given back
 	$(no_half_copies)
-	$(owner_only) dvc pull infer_t4_sc infer_t4_ar infer_t4
+	$(owner_only) python tools/pull.py infer_t4_sc infer_t4_ar infer_t4
 	$(owner_only) dvc repro evaluate
 
 scores: setup ## systems and variables beside those of a commit (REV=HEAD~1)
