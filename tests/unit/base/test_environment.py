@@ -9,7 +9,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import ROOT, faults
 
 SCRIPT = """
 from abstractor.base.script import run_script
@@ -46,11 +46,12 @@ def test_the_environment_of_the_clone_runs_it(clone: Path) -> None:
     assert run(clone, clone / ".venv/bin/python").stdout == "it runs\n"
 
 
-def test_another_python_is_refused_by_its_name(clone: Path) -> None:
+def test_another_python_is_refused_by_its_name(clone: Path, heard: faults.Heard) -> None:
     done = run(clone)
     assert done.returncode == 2 and not done.stdout
     assert f"expected the Python of {clone}/.venv, found {sys.executable}" in done.stderr
     assert f"source {clone}/.venv/bin/activate" in done.stderr
+    heard(done.stderr)
 
 
 def test_a_worktree_has_no_environment_or_a_link_to_one(clone: Path, tmp_path: Path) -> None:
@@ -68,10 +69,11 @@ def test_a_copy_that_dvc_made_runs_in_the_environment_of_its_clone(clone: Path) 
     assert "expected the Python" in run(copy).stderr
 
 
-def test_a_missing_package_is_named_with_the_python_that_lacks_it(tmp_path: Path) -> None:
+def test_a_missing_package_is_named_with_the_python_that_lacks_it(tmp_path: Path, heard: faults.Heard) -> None:
     done = run(tree(tmp_path, needed="zebrafinch"))
     assert done.returncode == 2
     assert f"error: {sys.executable} has no package zebrafinch; run `make setup`" in done.stderr
+    heard(done.stderr)
 
 
 def test_a_module_of_the_project_that_is_missing_is_no_package(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_a_module_of_the_project_that_is_missing_is_no_package(tmp_path: Path) -
     assert done.returncode == 1 and "internal error: ModuleNotFoundError" in done.stderr
 
 
-def test_packages_of_another_lock_are_noticed(clone: Path) -> None:
+def test_packages_of_another_lock_are_noticed(clone: Path, heard: faults.Heard) -> None:
     python = clone / ".venv/bin/python"
     (clone / "requirements").mkdir()
     (clone / "requirements/cpu.txt").write_text("numpy==2\n", encoding="utf-8")
@@ -87,6 +89,7 @@ def test_packages_of_another_lock_are_noticed(clone: Path) -> None:
     done = run(clone, python)
     assert done.stdout == "it runs\n"
     assert "does not hold the packages of" in done.stderr and "requirements/cpu.txt; run `make setup`" in done.stderr
+    heard(done.stderr)
 
     (clone / ".venv/.installed-cpu").write_text("numpy==2\n", encoding="utf-8")
     assert run(clone, python).stderr == ""

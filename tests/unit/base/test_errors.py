@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support import faults
 
 from abstractor.base.errors import UserError, machine_fault, out_of_memory
 from abstractor.base.script import SHOW, run_script
@@ -50,11 +51,13 @@ def test_an_unexpected_error_withholds_its_message(capsys: pytest.CaptureFixture
     assert "ValueError" in found and "in main" in found
 
 
-def test_the_innermost_places_are_named_last(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_innermost_places_are_named_last(capsys: pytest.CaptureFixture[str], heard: faults.Heard) -> None:
     with pytest.raises(SystemExit):
         run_script(lambda: json.loads("{zebrafinch"))
 
-    last = capsys.readouterr().err.splitlines()[-2]
+    printed = capsys.readouterr().err
+    heard(printed)
+    last = printed.splitlines()[-2]
     assert re.match(r"raised at \S+/json/decoder\.py:\d+, in the project at \S+/test_errors\.py:\d+$", last)
 
 

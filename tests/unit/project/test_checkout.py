@@ -8,7 +8,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import ROOT, faults
 
 LINKS = ("stages", "tools", "benchmarks")
 UNSET = ("MAKEFLAGS", "LOCK", "VIRTUAL_ENV")
@@ -45,11 +45,12 @@ def test_the_hook_is_set_and_nothing_is_said(clone: Path) -> None:
     assert hooks.stdout == "tools/hooks\n"
 
 
-def test_hooks_elsewhere_are_named_and_left(clone: Path) -> None:
+def test_hooks_elsewhere_are_named_and_left(clone: Path, heard: faults.Heard) -> None:
     subprocess.run(["git", "config", "--global", "core.hooksPath", "/opt/hooks"], check=True)
     done = make(clone, "checkout")
     assert done.returncode == 0
     assert "git runs /opt/hooks/pre-commit, not tools/hooks/pre-commit: nothing refuses case data" in done.stderr
+    heard(done.stderr)
 
 
 def test_a_hook_that_calls_ours_by_a_link_counts(clone: Path) -> None:
@@ -73,13 +74,14 @@ def test_no_repository_is_told(clone: Path) -> None:
 
 
 @pytest.mark.parametrize("name", LINKS)
-def test_a_checkout_without_links_is_refused(clone: Path, name: str) -> None:
+def test_a_checkout_without_links_is_refused(clone: Path, name: str, heard: faults.Heard) -> None:
     (clone / name / "abstractor").unlink()
     (clone / name / "abstractor").write_text("../src/abstractor", encoding="utf-8")
     done = make(clone, "checkout")
     assert done.returncode == 2
     assert f"expected {name}/abstractor to be a link to ../src/abstractor, found none" in done.stderr
     assert "`git config core.symlinks true`" in done.stderr
+    heard(done.stderr)
 
 
 def test_every_file_that_git_holds_has_the_same_bytes_everywhere(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from support import ROOT
+from support import ROOT, faults
 
 from abstractor.base.params import ParamsError
 from abstractor.base.yaml_file import read_yaml
@@ -46,7 +46,7 @@ def test_a_remote_that_is_not_trusted_is_refused(project: Path, value: str, mess
 
 
 @pytest.mark.parametrize("name", ["store", "trusted-store"])
-def test_a_remote_that_was_added_without_verify_is_named(project: Path, name: str) -> None:
+def test_a_remote_that_was_added_without_verify_is_named(project: Path, name: str, heard: faults.Heard) -> None:
     """By `dvc remote add`, where `make remote` would have set it: pushing, pulling and checking refuse it alike."""
     trust("store")
     config = "[core]\n    remote = store\n"
@@ -56,8 +56,9 @@ def test_a_remote_that_was_added_without_verify_is_named(project: Path, name: st
         )
     Path(".dvc/config.local").write_text(config, encoding="utf-8")
     for tool in (push, pull, check_remote):
-        with pytest.raises(push.PushError, match=f"remote {name}: expected .* `dvc remote modify {name} verify true`"):
+        with pytest.raises(push.PushError, match=f"remote {name}: .* `dvc remote modify {name} verify true`") as caught:
             tool.main()
+        heard(str(caught.value))
 
 
 @pytest.mark.parametrize("value", ["none", None, "", "None", "store"])
