@@ -1,7 +1,6 @@
 """The handler at the top of every script."""
 
 import errno
-import json
 import os
 import pty
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from support import faults
 
 from abstractor.base.errors import UserError, machine_fault, out_of_memory
@@ -53,12 +53,12 @@ def test_an_unexpected_error_withholds_its_message(capsys: pytest.CaptureFixture
 
 def test_the_innermost_places_are_named_last(capsys: pytest.CaptureFixture[str], heard: faults.Heard) -> None:
     with pytest.raises(SystemExit):
-        run_script(lambda: json.loads("{zebrafinch"))
+        run_script(lambda: yaml.safe_load("{zebrafinch"))
 
     printed = capsys.readouterr().err
     heard(printed)
     last = printed.splitlines()[-2]
-    assert re.match(r"raised at \S+/json/decoder\.py:\d+, in the project at \S+/test_errors\.py:\d+$", last)
+    assert re.match(r"raised at \S+/yaml/parser\.py:\d+, in the project at \S+/test_errors\.py:\d+$", last)
 
 
 @pytest.mark.parametrize(("wanted", "terminal"), [(False, True), (True, False), (True, True)])
