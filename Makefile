@@ -55,7 +55,8 @@ checkout:
 	@hook=$$(git rev-parse --git-path hooks/pre-commit 2>/dev/null); \
 	  [[ $$hook -ef tools/hooks/pre-commit && -x $$hook ]] || \
 	  echo "warning: before a commit git runs $${hook:-no hook}, not tools/hooks/pre-commit: nothing refuses case data;" \
-	  "in a clone, have that call it or run \`git config core.hooksPath tools/hooks; chmod +x tools/hooks/*\`" >&2
+	  "have that call it, or run \`git config core.hooksPath tools/hooks; chmod +x tools/hooks/*\` (in an unpacked" \
+	  "archive \`git init\` first)" >&2
 
 setup: checkout $(installed) ## virtual environment with the pinned packages (or LOCK=gpu)
 

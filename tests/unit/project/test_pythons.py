@@ -9,7 +9,7 @@ from pathlib import Path
 import lock
 import pytest
 from packaging.specifiers import SpecifierSet
-from support import ROOT
+from support import ROOT, faults
 
 MAKEFILE = ROOT / "Makefile"
 NAMES = re.findall(r"^pythons := (.*)$", MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE)[0].split()
@@ -94,16 +94,37 @@ def test_none_of_the_range(tmp_path: Path, path: Path) -> None:
     assert "expected one of python3.11 python3.12 python3.13, found none" in made.stderr
 
 
-def test_an_environment_whose_interpreter_was_removed_is_filled_anew(tmp_path: Path, path: Path) -> None:
+@pytest.fixture
+def ready(tmp_path: Path, path: Path) -> Path:
+    """A clone that lacks its environment alone."""
     put(path / "python3.12", "3.12")
     for name in (".venv/bin", "requirements", ".dvc", "data", "models"):
         (tmp_path / name).mkdir(parents=True)
-    for name in (".venv/bin/pip", ".venv/.installed-cpu", "requirements/cpu.txt"):
-        (tmp_path / name).touch()
-    (tmp_path / ".venv/bin/python").symlink_to("/nowhere/python3.11")
-    made = make(tmp_path, ".venv/.installed-cpu")
+    (tmp_path / "requirements/cpu.txt").write_text("six\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_an_environment_whose_interpreter_was_removed_is_filled_anew(ready: Path) -> None:
+    for name in (".venv/bin/pip", ".venv/.installed-cpu"):
+        (ready / name).touch()
+    (ready / ".venv/bin/python").symlink_to("/nowhere/python3.11")
+    made = make(ready, ".venv/.installed-cpu")
     assert made.returncode == 0, made.stderr
-    assert (tmp_path / ".venv/installed").exists()
+    assert (ready / ".venv/installed").exists()
+    assert (ready / ".venv/.installed-cpu").read_text(encoding="utf-8") == "six\n"
+    assert not (ready / ".venv/.installing").exists()
+
+
+@pytest.mark.parametrize("option", ["global.target", "install.prefix", "install.root", "global.dry-run"])
+def test_a_pip_that_would_install_elsewhere_is_refused(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, option: str, heard: faults.Heard
+) -> None:
+    """As a file of pip's configuration may say, which no variable overrules."""
+    monkeypatch.setenv("PIP_CONFIG", f"global.index-url='x'\n{option}='/elsewhere'")
+    made = make(ready, ".venv/.installed-cpu")
+    assert made.returncode == 2 and f"{option}='/elsewhere'\nerror: " in made.stderr
+    assert not (ready / ".venv/installed").exists()
+    heard(made.stderr)
 
 
 def test_what_the_user_set_for_other_work_stays_out(
