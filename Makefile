@@ -23,7 +23,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON
 export PIP_USER := 0
 
+# A copy of the lock, so that a script can tell whether it is still the one that was installed.
 installed := .venv/.installed-$(LOCK)
+# An environment is whole if its Python runs and has pip (Debian's lacks it without python3-venv), no installation was
+# killed in it, and it lies where it was made: its scripts name that place.
+whole := $(shell .venv/bin/python -Ic "import pip" 2>/dev/null && [ ! -e .venv/.installing ] && \
+  { [ ! -e .venv/bin/activate ] || grep -qF "$$(realpath .venv)" .venv/bin/activate; } && echo yes)
 # The tools of the audit and of the documentation, apart from the packages that the project runs on.
 audit_tools := .venv/audit/.installed
 docs_tools := .venv/docs/.installed
@@ -34,14 +39,26 @@ owner_only := umask 077 &&
 # What DVC was copying when it was killed, under a name of its own: it would refuse to go on past it.
 no_half_copies := find data models -type f -name '.*.tmp' -delete
 
-.PHONY: help setup repro mend test test-slow quick codebook corpus baseline new-cases remote check-remote push pull \
-  predict hand-back blend recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs lock \
-  supply-chain audit clean
+.PHONY: help checkout setup repro mend test test-slow quick codebook corpus baseline new-cases remote check-remote push \
+  pull predict hand-back blend scores recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs \
+  plots-page lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(installed) ## virtual environment with the pinned packages (LOCK=gpu: with the gpu extra)
+# Whatever the clone lacks to be guarded and to run its own code: said each time, since nothing else would tell.
+checkout:
+	@for folder in stages tools benchmarks; do [ -d $$folder/abstractor ] || { echo "error: expected $$folder/abstractor" \
+	  "to be a link to ../src/abstractor, found none: git made no links here; on a file system that has them, run" \
+	  "\`git config core.symlinks true\` and \`git checkout -- stages tools benchmarks\`" >&2; exit 2; }; done
+	@git config core.hooksPath >/dev/null 2>&1 || git config core.hooksPath tools/hooks 2>/dev/null || true
+	@hook=$$(git rev-parse --git-path hooks/pre-commit 2>/dev/null); \
+	  [[ $$hook -ef tools/hooks/pre-commit && -x $$hook ]] || \
+	  echo "warning: before a commit git runs $${hook:-no hook}, not tools/hooks/pre-commit: nothing refuses case data;" \
+	  "have that call it, or run \`git config core.hooksPath tools/hooks; chmod +x tools/hooks/*\` (in an unpacked" \
+	  "archive \`git init\` first)" >&2
+
+setup: checkout $(installed) ## virtual environment with the pinned packages (or LOCK=gpu)
 
 repro: mend ## run the pipeline: dvc repro
 	$(owner_only) dvc repro
@@ -74,16 +91,16 @@ new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 	@$(if $(FROM),,echo "usage: make new-cases FROM=file.csv" >&2; exit 2)
 	$(owner_only) python stages/import_new_cases.py "$(FROM)"
 
-remote: setup ## where models and predictions wait for other machines: make remote URL=ssh://host/folder
+remote: setup ## where models wait for others: make remote URL=ssh://host/dir
 	@$(if $(URL),,echo "usage: make remote URL=ssh://host/folder (or a folder, or s3://bucket/folder)" >&2; exit 2)
 	dvc remote add --force --default trusted-store "$(URL)"
 	@# Else DVC keeps a half-copied file, whose transfer broke off, and calls it up to date.
 	dvc remote modify trusted-store verify true
 
-check-remote: setup ## hash all that the trusted and the default remote hold, remove what is not whole
+check-remote: setup ## hash all that our remotes hold, remove what is not whole
 	@python tools/check_remote.py
 
-push: setup ## push models and predictions to the trusted remote, with the run cache; never narratives
+push: setup ## push models and predictions to the trusted remote
 	$(owner_only) python tools/push.py
 
 pull: mend ## fetch the models that predicting needs, and nothing else
@@ -98,73 +115,85 @@ hand-back: setup ## give predictions back: push them, commit dvc.lock
 	git diff --quiet HEAD -- dvc.lock || git commit --quiet --message "Predict new cases" -- dvc.lock
 	git push
 
-blend: mend ## weights, thresholds and submission from predictions that another machine gave back
+blend: mend ## weights and submission from predictions that were given back
 	$(no_half_copies)
-	$(owner_only) dvc pull infer_t4_sc infer_t4_ar infer_t4
+	$(owner_only) python tools/pull.py infer_t4_sc infer_t4_ar infer_t4
 	$(owner_only) dvc repro evaluate
 
-recipe: setup ## put a recipe into params.yaml: make recipe NAME=lean (or two_rounds, reference, ablation)
+scores: setup ## systems and variables beside those of a commit (REV=HEAD~1)
+	@python tools/scores.py $(if $(REV),"$(REV)")
+
+recipe: setup ## into params.yaml: NAME=lean, two_rounds, reference, ablation
 	@$(if $(NAME),,echo "usage: make recipe NAME=lean" >&2; exit 2)
 	@python tools/recipe.py "$(NAME)"
 
 deps: setup ## write into dvc.yaml which code each stage depends on
 	@python tools/deps.py
 
-params: setup ## write comments of params.yaml and params.schema.json from the types
+params: setup ## write schema and comments of params.yaml from their types
 	@python tools/params.py
 
-accept: setup ## record new code that changes no number for the outputs there are
+accept: setup ## record new code that changes no number for outputs that exist
 	$(owner_only) python tools/accept.py
 
-pin-backbones: setup ## look up the hub revisions that a file leaves open, online (PARAMS=file)
+pin-backbones: setup ## look up hub revisions that a file leaves open (PARAMS=file)
 	@python tools/pin_backbones.py $(if $(PARAMS),--params $(PARAMS))
 
-bench: setup ## measure every speed claim on this machine -> docs/evidence/benchmarks.md (QUICK=1: does it run?)
+bench: setup ## measure every speed claim on this machine (QUICK=1: a try)
 	dvc repro fetch_backbone
 	python benchmarks/all.py $(if $(QUICK),--quick)
 
-ablate: setup ## each ingredient with and without, 2 to 3 hours -> docs/evidence/ablation.md (FROM=osha folder, ROWS=a,b)
+ablate: setup ## each ingredient with and without: FROM=osha folder, ROWS=a,b
 	@$(if $(FROM),,echo "usage: make ablate FROM=folder" >&2; exit 2)
 	$(owner_only) python benchmarks/ablate.py --from "$(FROM)" $(if $(ROWS),--rows $(ROWS))
 
-t4-plan: setup ## projected seconds and memory on a T4 of what params.yaml trains (PARAMS=file)
+t4-plan: setup ## seconds and memory of params.yaml on a T4 (PARAMS=file)
 	@python tools/t4_plan.py $(if $(PARAMS),--params $(PARAMS))
 
-t4-bundle: setup ## one archive that predicts without network, git or DVC -> build/t4-bundle.tar
+t4-bundle: setup ## one archive that predicts without network, git or DVC
 	$(owner_only) python tools/t4_bundle.py
 
-docs: $(docs_tools) ## the documentation as a site that asks no other host for anything -> build/docs/index.html
+docs: $(docs_tools) ## the documentation as a site without other hosts -> build/docs
 	.venv/docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
 	@echo "build/docs/index.html: written"
+
+plots-page: setup ## fetch what draws plots, by npm -> .dvc/plots/page.html
+	python tools/plots_page.py
 
 lock: setup ## pin all versions anew: pyproject.toml -> requirements/*.txt
 	python tools/lock.py
 
-supply-chain: $(audit_tools) ## licences, bills of materials -> docs/evidence/licences.md, requirements/*.cdx.json
+supply-chain: $(audit_tools) ## licences and bills of materials of what the locks install
 	python tools/supply_chain.py
 
-audit: $(audit_tools) ## known vulnerabilities, online -> docs/evidence/audit.md (OSV_URL=a mirror's query address)
+audit: $(audit_tools) ## known vulnerabilities, online (OSV_URL=a mirror's address)
 	python tools/audit.py $(if $(OSV_URL),--osv-url "$(OSV_URL)")
 
-clean: ## remove the environment and the tools' caches, no data and no model
+clean: ## remove environment and caches of tools, no data and no model
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .scratch build/docs build/doctrees src/*.egg-info
 	find src stages tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(installed): requirements/$(LOCK).txt .venv/bin/python .venv/bin/pip
+$(installed): requirements/$(LOCK).txt .venv/bin/python
 	@# DVC gives what it fetches modes of its own, so others may not enter at all.
 	chmod 700 .dvc data models
-	$(owner_only) .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	@git config core.hooksPath >/dev/null || git config core.hooksPath tools/hooks || \
-	  echo "no commit hook installed; make test looks for case data in git too" >&2
-	touch $@
+	@# PIP_USER is overruled above; these cannot be.
+	@! .venv/bin/python -m pip config list | grep -E "\.(target|prefix|root|python|dry-run)=" >&2 || { \
+	  echo "error: by the line above, pip would install elsewhere; take it out of its configuration" >&2; exit 2; }
+	@touch .venv/.installing
+	$(owner_only) .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
+	  { rm .venv/.installing; exit 2; }
+	@rm .venv/.installing
+	cp $< $@
 
 $(audit_tools) $(docs_tools): .venv/%/.installed: requirements/%.txt | setup
 	.venv/bin/python -m venv --clear .venv/$*
 	.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-# pip comes last: an environment without it is half-made, and made anew.
-.venv/bin/python .venv/bin/pip &:
+ifneq ($(whole),yes)
+.PHONY: .venv/bin/python
+endif
+.venv/bin/python:
 	@rm -rf .venv
 	@$(owner_only) bare=; for python in $(pythons); do \
 	  name=$$("$$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])' 2>/dev/null); \

@@ -11,7 +11,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.state import StateNoop
 from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
-from push import NONE, TrustedRemote
+from push import TrustedRemote, remotes
 
 from abstractor.base.errors import UserError
 from abstractor.base.params import Params
@@ -61,9 +61,7 @@ def main() -> None:
     """Check the remotes of the project in the working directory."""
     trusted = Params().get("trusted_remote", TrustedRemote)
     with Repo() as repo:
-        wanted = {repo.config["core"].get("remote"), *({f"trusted-{trusted}"} - {f"trusted-{NONE}"})}
-        known = sorted(wanted & set(repo.config["remote"]))
-        if not known:
+        if not (known := remotes(repo, trusted)):
             raise RemoteError("expected a remote, found none; `make remote URL=..` adds one")
         for name in known:
             print(f"{name}: {check(repo, name)} files, all whole")

@@ -1,7 +1,13 @@
-"""Pull what predicting needs, the models of params.yaml and the backbones they stand on: python tools/pull.py."""
+"""Pull what predicting needs, the models of params.yaml and the backbones they stand on: python tools/pull.py.
+
+python tools/pull.py STAGE ..: what these stages make instead.
+"""
 
 import subprocess
 import sys
+
+from dvc.repo import Repo
+from push import TrustedRemote, remotes
 
 from abstractor.base.members import read as read_members
 from abstractor.base.params import Params
@@ -17,8 +23,11 @@ def targets(params: Params) -> list[str]:
 
 
 def main() -> None:
-    """Leave the work to `dvc pull`."""
-    sys.exit(subprocess.run(["dvc", "pull", *targets(Params())], check=False).returncode)
+    """Check the remotes that this comes from, then leave the work to `dvc pull`."""
+    params = Params()
+    with Repo() as repo:
+        remotes(repo, params.get("trusted_remote", TrustedRemote))
+    sys.exit(subprocess.run(["dvc", "pull", *(sys.argv[1:] or targets(params))], check=False).returncode)
 
 
 if __name__ == "__main__":

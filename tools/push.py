@@ -23,26 +23,43 @@ NONE = "none"
 
 
 class PushError(UserError):
-    """No remote is trusted, or the trusted one is unknown to DVC."""
+    """No remote is trusted, or the trusted one is unknown to DVC or would keep what is half copied."""
+
+
+def remotes(repo: Repo, trusted: str) -> list[str]:
+    """The trusted and the default remote, those of them that DVC knows, before anything goes there or comes from there.
+
+    Raises:
+        PushError: one was added without what `make remote` sets: DVC would not hash what it fetched from there.
+    """
+    wanted = {repo.config["core"].get("remote"), f"trusted-{trusted}"} - {f"trusted-{NONE}"}
+    known = sorted(wanted & set(repo.config["remote"]))
+    for name in known:
+        if not repo.config["remote"][name].get("verify"):
+            raise PushError(
+                f"remote {name}: expected verify to be true, found it off: DVC would keep a half-copied file, whose "
+                f"transfer broke off, and call it up to date; run `dvc remote modify {name} verify true`"
+            )
+    return known
 
 
 def main() -> None:
     """Check that the trusted remote exists, then leave the work to `dvc push`."""
     trusted = Params().get("trusted_remote", TrustedRemote)
-    with Repo() as repo:
-        known = set(repo.config["remote"])
-        repo.drop_data_index()
     if trusted == NONE:
         raise PushError(
             "params.yaml: trusted_remote is none, so that models and predictions go nowhere; name a remote that may "
-            "hold them: `dvc remote add --default trusted-NAME URL`, then `trusted_remote: NAME`. What is releasable "
-            "goes to any other remote by `dvc push -r REMOTE`"
+            "hold them: `make remote URL=..`, then `trusted_remote: store`. What is releasable goes to any other by "
+            "`dvc push -r REMOTE`"
         )
-    if f"trusted-{trusted}" not in known:
-        raise PushError(
-            f"params.yaml: trusted_remote is {trusted}, but DVC knows no remote trusted-{trusted}; add it by "
-            f"`dvc remote add --default trusted-{trusted} URL`, or correct the parameter"
-        )
+    with Repo() as repo:
+        repo.drop_data_index()
+        if (name := f"trusted-{trusted}") not in repo.config["remote"]:
+            raise PushError(
+                f"params.yaml: trusted_remote is {trusted}, but DVC knows no remote {name}; add it by `dvc remote add "
+                f"--default {name} URL` and `dvc remote modify {name} verify true`, or correct the parameter"
+            )
+        remotes(repo, trusted)
     sys.exit(subprocess.run(["dvc", "push", "--run-cache", *sys.argv[1:]], check=False).returncode)
 
 

@@ -1,5 +1,6 @@
 """Nothing goes online: no byte leaves, and no process even tries."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,17 @@ def test_stages_send_nothing(copy: Callable[[], tiny.Project], tally: tally.Tall
 
     project.run(*sealed.command(counted, "python", "-c", PROBE))
     assert sealed.carried(counted) > 0  # else the count above would say nothing
+
+
+def test_plots_are_seen_without_a_network(copy: Callable[[], tiny.Project], tmp_path: Path) -> None:
+    """A browser would ask for what a page names in src or href."""
+    project = copy()
+    seal = sealed.command(tmp_path / "carried") if sealed.is_possible(tmp_path / "carried") else []
+    project.run(*seal, "dvc", "plots", "show", "-o", "shown")
+    page = (project.folder / "shown/index.html").read_text(encoding="utf-8")
+    assert re.findall(r"""(?:src|href)=["']?(?:https?:)?//[^"' ]*""", page) == []
+    assert page.count("vegaEmbed('#") >= 8, "the plots"
+    assert 'var e="5.20.2"' in page, "what draws them"
 
 
 def test_no_process_of_the_pipeline_tries_to_reach_a_network(finished: tiny.Project) -> None:

@@ -56,6 +56,8 @@ def test_both_remotes_are_checked(copy: Callable[[], tiny.Project], tmp_path: Pa
     assert "found none" in project.run(*tiny.make("check-remote"), check=False)
     project.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
     project.run("dvc", "remote", "add", "trusted-inside", str(inside))
+    for name in ("store", "trusted-inside"):
+        project.run("dvc", "remote", "modify", name, "verify", "true")
     project.write_params(project.params() | {"trusted_remote": "inside"})
     project.run("dvc", "push")
     printed = project.run(*tiny.make("check-remote"))
@@ -75,6 +77,7 @@ def test_the_trusted_remote_gets_all_but_narratives_and_labels(
     project, store = copy(), tmp_path / "store"
     held = objects(project)
     project.run("dvc", "remote", "add", "--default", "trusted-store", str(store))
+    project.run("dvc", "remote", "modify", "trusted-store", "verify", "true")
     project.run("dvc", "push", check=False)
     project.write_params(project.params() | {"trusted_remote": "store"})
     project.run("python", "tools/push.py")

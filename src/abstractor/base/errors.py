@@ -3,6 +3,8 @@
 Computing rooms raise the subclasses of `messages`, plumbing and tools those of their own modules.
 """
 
+from __future__ import annotations  # so that an older Python comes far enough to be refused in words
+
 import errno
 import os
 

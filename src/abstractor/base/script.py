@@ -1,5 +1,7 @@
 """Runs every script: its exit code, and what it may print when something goes wrong."""
 
+from __future__ import annotations  # so that an older Python comes far enough to be refused in words
+
 import os
 import resource
 import sys
@@ -11,10 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from abstractor.base import environment
 from abstractor.base.errors import UserError, machine_fault
 
 PRIVATE = (".dvc", "data", "models")
 """Folders of the project that only their owner may enter: DVC gives what it puts there modes of its own."""
+SHOW = "ABSTRACTOR_SHOW_ERRORS"
+"""Set to 1, it has unexpected errors shown whole, on a terminal alone: a log would keep the case text in them."""
 
 
 def run_script(main: Callable[[], None], private: Iterable[str] = PRIVATE) -> None:
@@ -35,7 +40,7 @@ def run_script(main: Callable[[], None], private: Iterable[str] = PRIVATE) -> No
     _close_to_others(private)
     _withhold_messages()
     try:
-        _refuse_another_library()
+        environment.check()
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -44,21 +49,12 @@ def run_script(main: Callable[[], None], private: Iterable[str] = PRIVATE) -> No
         print("interrupted; the same command starts again", file=sys.stderr)
         sys.exit(128 + 2)  # as a shell has it for SIGINT
     except Exception as error:
-        if fault := machine_fault(error):
+        missing = environment.missing_package(error) if isinstance(error, ModuleNotFoundError) else None
+        if fault := missing or machine_fault(error):
             print(f"error: {fault}", file=sys.stderr)
             sys.exit(2)
-        _print_route(type(error), error.__traceback__)
+        _print_route(type(error), error, error.__traceback__)
         sys.exit(1)
-
-
-def _refuse_another_library() -> None:
-    """A script's results are recorded as those of the code beside it: of a copy of the project, the copy's."""
-    script, project = Path(sys.argv[0]).resolve(), Path(__file__).resolve().parents[3]
-    if script.is_file() and project not in script.parents:
-        raise UserError(
-            f"{script}: expected the library that lies beside it, found the one of {project}; unset PYTHONPATH and "
-            f"PYTHONSAFEPATH, and check that {script.parent / 'abstractor'} is a link to ../src/abstractor"
-        )
 
 
 def _close_to_others(folders: Iterable[str]) -> None:
@@ -76,16 +72,31 @@ def _close_to_others(folders: Iterable[str]) -> None:
 
 def _withhold_messages() -> None:
     """For what `run_script` does not catch: an error in its own handlers, in a thread, in a destructor, at exit."""
-    sys.excepthook = lambda kind, _, trace: _print_route(kind, trace)
-    threading.excepthook = lambda lost: _print_route(lost.exc_type, lost.exc_traceback)
-    sys.unraisablehook = lambda lost: _print_route(lost.exc_type, lost.exc_traceback)
+    sys.excepthook = _print_route
+    threading.excepthook = lambda lost: _print_route(lost.exc_type, lost.exc_value, lost.exc_traceback)
+    sys.unraisablehook = lambda lost: _print_route(lost.exc_type, lost.exc_value, lost.exc_traceback)
     warnings.showwarning = _print_warning
 
 
-def _print_route(kind: type[BaseException], trace: TracebackType | None) -> None:
+def _print_route(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     print(f"internal error: {kind.__name__} (message withheld: it may hold case text)", file=sys.stderr)
-    for frame in traceback.extract_tb(trace):
-        print(f"  {frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)
+    places = [(f"{frame.filename}:{frame.lineno}", frame.name) for frame in traceback.extract_tb(trace)]
+    for place, name in places:
+        print(f"  {place} in {name}", file=sys.stderr)
+    if places:
+        own = [place for place, _ in places if _is_ours(place)]
+        print(f"raised at {places[-1][0]}" + (f", in the project at {own[-1]}" if own else ""), file=sys.stderr)
+    if os.environ.get(SHOW) != "1":
+        print(f"{SHOW}=1 before the same command shows the message, on a terminal alone", file=sys.stderr)
+    elif sys.stderr.isatty():
+        print("".join(traceback.format_exception(kind, error, trace)), file=sys.stderr)
+    else:
+        print(f"{SHOW}=1 shows nothing here, since this is no terminal but would be kept", file=sys.stderr)
+
+
+def _is_ours(place: str) -> bool:
+    path = Path(place)
+    return path.is_relative_to(environment.PROJECT) and not path.is_relative_to(environment.PROJECT / ".venv")
 
 
 def _print_warning(

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,9 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from support import faults
 
 from abstractor.base.errors import UserError, machine_fault, out_of_memory
-from abstractor.base.script import run_script
+from abstractor.base.script import SHOW, run_script
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +49,31 @@ def test_an_unexpected_error_withholds_its_message(capsys: pytest.CaptureFixture
     assert caught.value.code == 1
     assert "zebrafinch" not in found
     assert "ValueError" in found and "in main" in found
+
+
+def test_the_innermost_places_are_named_last(capsys: pytest.CaptureFixture[str], heard: faults.Heard) -> None:
+    with pytest.raises(SystemExit):
+        run_script(lambda: yaml.safe_load("{zebrafinch"))
+
+    printed = capsys.readouterr().err
+    heard(printed)
+    last = printed.splitlines()[-2]
+    assert re.match(r"raised at \S+/yaml/parser\.py:\d+, in the project at \S+/test_errors\.py:\d+$", last)
+
+
+@pytest.mark.parametrize(("wanted", "terminal"), [(False, True), (True, False), (True, True)])
+def test_the_message_is_shown_where_it_is_asked_for_and_only_on_a_terminal(wanted: bool, terminal: bool) -> None:
+    program = "from abstractor.base.script import run_script\nrun_script(lambda: int('zebrafinch'))"
+    reader, writer = pty.openpty() if terminal else os.pipe()
+    environment = {name: value for name, value in os.environ.items() if name != SHOW} | ({SHOW: "1"} if wanted else {})
+    done = subprocess.run([sys.executable, "-c", program], env=environment, stderr=writer, check=False)
+    os.close(writer)
+    printed = os.read(reader, 99_999).decode()
+    os.close(reader)
+
+    assert done.returncode == 1 and "ValueError (message withheld" in printed
+    assert ("zebrafinch" in printed) == (wanted and terminal)
+    assert f"{SHOW}=1" in printed or wanted
 
 
 def test_files_belong_to_their_owner_only(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_packages_hold_no_code_that_a_stage_would_import_unseen() -> None:
 
 def test_every_stage_says_what_it_does() -> None:
     assert all(stage["desc"].endswith(".") for stage in STAGES.values())
+    assert [stage["desc"] for stage in STAGES.values() if len(stage["desc"]) >= 80] == [], "a terminal's line"
 
 
 def test_messages_send_the_user_to_stages_since_dvc_repro_takes_no_files() -> None:

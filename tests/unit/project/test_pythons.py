@@ -11,7 +11,7 @@ from pathlib import Path
 import lock
 import pytest
 from packaging.specifiers import SpecifierSet
-from support import ROOT
+from support import ROOT, faults
 
 import abstractor
 
@@ -24,9 +24,10 @@ INTERPRETER = """\
 #!/bin/bash
 # Says its version; makes an environment, without pip if ensurepip is missing, as on Debian without python3-venv.
 case "$1 $2" in
+  "-Ic import pip") [ -e .venv/bin/pip ] ;;
   "-c "*) echo python{version} ;;
   "-m venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python && {whole} && env >.venv/bin/pip ;;
-  "-m pip") env >.venv/installed ;;
+  "-m pip") [ "$3" = config ] && echo "$PIP_CONFIG" || env >.venv/installed ;;
 esac
 """
 
@@ -92,7 +93,7 @@ def put(file: Path, version: str, whole: bool = True) -> None:
     file.chmod(0o755)
 
 
-def make(folder: Path, target: str = ".venv/bin/pip") -> subprocess.CompletedProcess[str]:
+def make(folder: Path, target: str = ".venv/bin/python") -> subprocess.CompletedProcess[str]:
     command = ["make", "--silent", "--file", str(MAKEFILE), "--directory", str(folder), target]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -130,16 +131,37 @@ def test_none_of_the_range(tmp_path: Path, path: Path) -> None:
     assert "expected one of python3.11 python3.12 python3.13, found none" in made.stderr
 
 
-def test_an_environment_whose_interpreter_was_removed_is_filled_anew(tmp_path: Path, path: Path) -> None:
+@pytest.fixture
+def ready(tmp_path: Path, path: Path) -> Path:
+    """A clone that lacks its environment alone."""
     put(path / "python3.12", "3.12")
     for name in (".venv/bin", "requirements", ".dvc", "data", "models"):
         (tmp_path / name).mkdir(parents=True)
-    for name in (".venv/bin/pip", ".venv/.installed-cpu", "requirements/cpu.txt"):
-        (tmp_path / name).touch()
-    (tmp_path / ".venv/bin/python").symlink_to("/nowhere/python3.11")
-    made = make(tmp_path, ".venv/.installed-cpu")
+    (tmp_path / "requirements/cpu.txt").write_text("six\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_an_environment_whose_interpreter_was_removed_is_filled_anew(ready: Path) -> None:
+    for name in (".venv/bin/pip", ".venv/.installed-cpu"):
+        (ready / name).touch()
+    (ready / ".venv/bin/python").symlink_to("/nowhere/python3.11")
+    made = make(ready, ".venv/.installed-cpu")
     assert made.returncode == 0, made.stderr
-    assert (tmp_path / ".venv/installed").exists()
+    assert (ready / ".venv/installed").exists()
+    assert (ready / ".venv/.installed-cpu").read_text(encoding="utf-8") == "six\n"
+    assert not (ready / ".venv/.installing").exists()
+
+
+@pytest.mark.parametrize("option", ["global.target", "install.prefix", "install.root", "global.dry-run"])
+def test_a_pip_that_would_install_elsewhere_is_refused(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, option: str, heard: faults.Heard
+) -> None:
+    """As a file of pip's configuration may say, which no variable overrules."""
+    monkeypatch.setenv("PIP_CONFIG", f"global.index-url='x'\n{option}='/elsewhere'")
+    made = make(ready, ".venv/.installed-cpu")
+    assert made.returncode == 2 and f"{option}='/elsewhere'\nerror: " in made.stderr
+    assert not (ready / ".venv/installed").exists()
+    heard(made.stderr)
 
 
 def test_what_the_user_set_for_other_work_stays_out(

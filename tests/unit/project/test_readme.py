@@ -1,6 +1,7 @@
 """The README: one screen that opens with the content note and shows the pipeline as it is."""
 
 import re
+import subprocess
 
 from support import ROOT
 
@@ -21,3 +22,9 @@ def test_its_picture_shows_stages_of_the_pipeline() -> None:
     (picture,) = re.findall(r"```mermaid\n(.*?)```", TEXT, re.DOTALL)
     shown = set(re.findall(r"[a-z]\w+", picture)) - {"flowchart"}
     assert {"prepare", "ensemble"} <= shown <= set(read_yaml(ROOT / "dvc.yaml")["stages"])
+
+
+def test_the_help_of_make_fits_a_terminal() -> None:
+    shown = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "make scores" in shown
+    assert [line for line in shown.splitlines() if len(line) > 80] == []

@@ -142,3 +142,15 @@ def test_the_hook_refuses_scores_of_one_case_more(clone: Path) -> None:
         assert (done.returncode != 0) == refused
         assert ("metrics/evaluate.json: scores of 1 to 9 cases more" in done.stderr) == refused
         assert "Traceback" not in done.stderr
+
+
+def test_a_worktree_is_guarded_by_its_own_python_or_the_clones(clone: Path) -> None:
+    tree = clone.parent / f"{clone.name}-tree"
+    git(clone, "worktree", "add", "-q", str(tree))
+    for owner in (clone, tree):
+        python = owner / ".venv/bin/python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\necho "of {owner.name}" >&2\nexit 3\n', encoding="utf-8")
+        python.chmod(0o755)
+        done = git(tree, "commit", "--allow-empty", "-qm", "Try", check=False)
+        assert done.returncode and done.stderr == f"of {owner.name}\n"

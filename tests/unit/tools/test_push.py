@@ -4,12 +4,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import check_remote
+import pull
 import push
 import pytest
 import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from support import ROOT
+from support import ROOT, faults
 
 from abstractor.base.params import ParamsError
 from abstractor.base.yaml_file import read_yaml
@@ -41,6 +43,22 @@ def test_a_remote_that_is_not_trusted_is_refused(project: Path, value: str, mess
     trust(value)
     with pytest.raises((push.PushError, ParamsError), match=message):
         push.main()
+
+
+@pytest.mark.parametrize("name", ["store", "trusted-store"])
+def test_a_remote_that_was_added_without_verify_is_named(project: Path, name: str, heard: faults.Heard) -> None:
+    """By `dvc remote add`, where `make remote` would have set it: pushing, pulling and checking refuse it alike."""
+    trust("store")
+    config = "[core]\n    remote = store\n"
+    for remote in ("store", "trusted-store"):
+        config += f"['remote \"{remote}\"']\n    url = ../{remote}\n" + (
+            "    verify = true\n" if remote != name else ""
+        )
+    Path(".dvc/config.local").write_text(config, encoding="utf-8")
+    for tool in (push, pull, check_remote):
+        with pytest.raises(push.PushError, match=f"remote {name}: .* `dvc remote modify {name} verify true`") as caught:
+            tool.main()
+        heard(str(caught.value))
 
 
 @pytest.mark.parametrize("value", ["none", None, "", "None", "store"])
