@@ -202,7 +202,9 @@ def test_a_pull_goes_on_where_the_server_died(
     """Of two files to fetch, DVC calls the second one fetched even if the server died in it, unless it verifies."""
     trainer.run("dvc", "push")
     model = content(trainer.folder / MODEL)
-    objects = [kept(cache(trainer), trainer.folder / MODEL / name) for name in ("model.backbone.safetensors", "config.json")]
+    objects = [
+        kept(cache(trainer), trainer.folder / MODEL / name) for name in ("model.backbone.safetensors", "config.json")
+    ]
     for seed in "123456" if tally.thorough else "23":  # which of them comes second hangs on it
         trainer.environment["PYTHONHASHSEED"] = seed
         for path in objects:
