@@ -16,7 +16,7 @@ from abstractor.models.sc.columns import Layout, probabilities
 from abstractor.models.sc.forms import FORMS, load
 from abstractor.models.sc.mask_classifier import MaskedClassifier
 from abstractor.models.sc.mask_prompt import in_words, verbalizer
-from abstractor.models.sc.reading import Reading, read, save
+from abstractor.models.sc.reading import VARIANT, Reading, read, save
 from abstractor.models.sc.rows import micro_batch, tokenise
 from abstractor.predicting.sc import predictor
 from abstractor.training.lessons.examples import Examples
@@ -372,7 +372,7 @@ def test_a_folder_of_all_weights_loads_with_plain_transformers(
     if kind != "tiny":
         write(kind)
     model = trained(settings | {"backbone": kind}, codebook, cases, labels)
-    plain, found = AutoModelForMaskedLM.from_pretrained("models/m/0", output_loading_info=True)
+    plain, found = AutoModelForMaskedLM.from_pretrained("models/m/0", variant=VARIANT, output_loading_info=True)
     assert not found["missing_keys"] and not found["unexpected_keys"]
     rows = batch([NOTE, SAD])
     with torch.inference_mode():
