@@ -75,7 +75,7 @@ test-slow: setup ## every fault, kill and odd input -> metrics/reliability.json
 quick: setup ## lint, types and the unit tests
 	$(owner_only) ruff check . && ruff format --check . && mypy && pytest $(two_processes)
 
-codebook: setup ## draft a codebook from one table of texts and codes: make codebook NAME=mine FROM=table.csv
+codebook: setup ## draft a codebook: make codebook NAME=mine FROM=table.csv
 	@$(if $(FROM),,echo "usage: make codebook NAME=mine FROM=table.csv" >&2; exit 2)
 	$(owner_only) python tools/codebook.py "$(or $(NAME),mine)" "$(FROM)"
 
@@ -83,7 +83,7 @@ corpus: setup ## put a corpus in place: make corpus NAME=osha FROM=folder
 	@$(if $(and $(NAME),$(FROM)),,echo "usage: make corpus NAME=osha FROM=folder" >&2; exit 2)
 	$(owner_only) python stages/import_corpus.py "$(NAME)" "$(FROM)"
 
-baseline: setup ## the score to beat, in seconds: make baseline (NAME=mine: of that corpus, chosen from then on)
+baseline: setup ## the score to beat, in seconds (NAME=mine: of that corpus)
 	$(owner_only) $(if $(NAME),dvc exp run -S "corpus=$(NAME)" baseline,dvc repro baseline)
 	@python tools/baseline.py
 

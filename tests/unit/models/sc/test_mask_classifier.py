@@ -18,6 +18,7 @@ from abstractor.models.sc.mask_classifier import MaskedClassifier
 from abstractor.models.sc.mask_prompt import in_words, verbalizer
 from abstractor.models.sc.reading import VARIANT, Reading, read, save
 from abstractor.models.sc.rows import micro_batch, tokenise
+from abstractor.models.shared.batching import padded
 from abstractor.predicting.sc import predictor
 from abstractor.training.lessons.examples import Examples
 from abstractor.training.lessons.targets import of_labels
@@ -118,11 +119,12 @@ def predicted(codebook: Codebook, cases: pd.DataFrame, compute: Compute = CPU) -
 def remembered(
     model: MaskedClassifier, kind: str, codebook: Codebook, cases: pd.DataFrame, compute: Compute = CPU
 ) -> torch.Tensor:
-    """Probabilities by the model in memory, each case alone."""
+    """Probabilities by the model in memory, each case alone, in the pipeline's rows: their length counts for BigBird."""
     tokenizer = load_tokenizer(kind)
     builder, found = FORMS["masked"].rows(tokenizer, codebook, 48), []
     for item in tokenise(tokenizer, codebook, cases, None):
-        rows = micro_batch([builder.rows(item["narratives"])], [[0]], 0)
+        case = builder.rows(item["narratives"])
+        rows = micro_batch([case], [[0]], 0, min(padded(max(map(len, case))), builder.max_tokens))
         with torch.inference_mode(), autocast(compute):
             found.append(model(**{name: rows[name] for name in ("input_ids", "attention_mask", "case", "slot")}))
     return probabilities(Layout.of(codebook), torch.cat(found))
