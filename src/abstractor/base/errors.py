@@ -7,7 +7,10 @@ from __future__ import annotations  # so that an older Python comes far enough t
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+_PLACE = "_place_in_the_input"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 _TORCH_WRITER = ("inline_container", "PytorchStreamWriter", "iostream error")
@@ -20,6 +23,26 @@ class UserError(Exception):
 
 class RunError(UserError):
     """The machine cannot do what params.yaml asks for, or training failed for good."""
+
+
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Note of an unexpected error where in its input the block was; the innermost place counts.
+
+    Args:
+        place: numbers of rows and names of files, never a uid or a text.
+    """
+    try:
+        yield
+    except Exception as error:
+        if place_of(error) is None:
+            setattr(error, _PLACE, place)
+        raise
+
+
+def place_of(error: BaseException | None) -> str | None:
+    """What `located` noted of an error."""
+    return getattr(error, _PLACE, None)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TextIO
 
 from abstractor.base import environment
-from abstractor.base.errors import UserError, machine_fault
+from abstractor.base.errors import UserError, machine_fault, place_of
 
 PRIVATE = (".dvc", "data", "models")
 """Folders of the project that only their owner may enter: DVC gives what it puts there modes of its own."""
@@ -86,6 +86,8 @@ def _print_route(kind: type[BaseException], error: BaseException | None, trace: 
     if places:
         own = [place for place, _ in places if _is_ours(place)]
         print(f"raised at {places[-1][0]}" + (f", in the project at {own[-1]}" if own else ""), file=sys.stderr)
+    if noted := place_of(error):
+        print(f"while at {noted}", file=sys.stderr)
     if os.environ.get(SHOW) != "1":
         print(f"{SHOW}=1 before the same command shows the message, on a terminal alone", file=sys.stderr)
     elif sys.stderr.isatty():

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from abstractor.base.errors import out_of_memory
+from abstractor.base.errors import located, out_of_memory
 from abstractor.base.messages import predicting as messages
 from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import predictions
@@ -79,15 +79,17 @@ class Predictor:
             ScoringError: a single case does not fit in memory.
         """
         with tqdm(total=cases, desc=f"predict {name}", unit="case") as bar:
+            seen = 0
             for number, part in enumerate(parts):
                 kept = done / f"{number}.parquet" if done else None
                 table = self._finished(kept) if kept else None
                 if table is not None:
                     bar.update(len(part))
                 else:
-                    table = self._scored(part, bar)
+                    table = self._scored(part, bar, seen)
                     if kept:
                         predictions.write(kept, self._codebook, table)
+                seen += len(part)
                 yield table
         if self.halved:
             print(f"{name}: {self.halved} batches did not fit in memory and were halved; lower infer.batch_tokens")
@@ -99,17 +101,19 @@ class Predictor:
         except PredictionsError:
             return None
 
-    def _scored(self, part: pd.DataFrame, bar: tqdm) -> pd.DataFrame:
-        read = self._read(part)
+    def _scored(self, part: pd.DataFrame, bar: tqdm, seen: int) -> pd.DataFrame:
+        """Of cases that come after `seen` others."""
+        with located(f"cases {seen + 1} to {seen + len(part)}, in the order of their uids"):
+            read = self._read(part)
         # Not a number until it is scored: a case left out is refused, not written with what memory held.
         result = np.full((len(part), len(self._codebook.columns)), np.nan, dtype=np.float32)
         with torch.inference_mode(), autocast(self._compute):
-            for group, probabilities in self._batches(read):
+            for group, probabilities in self._batches(read, seen):
                 result[group] = probabilities
                 bar.update(len(group))
         return predictions.table(self._codebook, list(part.index), result)
 
-    def _batches(self, part: Part) -> Iterator[tuple[list[int], np.ndarray]]:
+    def _batches(self, part: Part, seen: int) -> Iterator[tuple[list[int], np.ndarray]]:
         waiting: dict[Shape, list[int]] = defaultdict(list)
         for number, shape in enumerate(part.shapes):
             waiting[shape].append(number)
@@ -120,7 +124,9 @@ class Predictor:
                 size = max(1, int(self._budget / _cost(shape)))
                 group = numbers[:size]
                 filled = group + group[-1:] * (size - len(group))
-                probabilities = _fitting(part.score, filled, shape.length)
+                listed = ", ".join(str(seen + number + 1) for number in group)
+                with located(f"cases {listed}, in the order of their uids"):
+                    probabilities = _fitting(part.score, filled, shape.length)
                 if probabilities is not None:
                     yield group, probabilities[: len(group)]
                     numbers = numbers[size:]

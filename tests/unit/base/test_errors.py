@@ -76,6 +76,17 @@ def test_the_message_is_shown_where_it_is_asked_for_and_only_on_a_terminal(wante
     assert f"{SHOW}=1" in printed or wanted
 
 
+def test_the_innermost_place_in_the_input_is_told_and_nothing_of_it() -> None:
+    program = (
+        "from abstractor.base.errors import located\nfrom abstractor.base.script import run_script\n"
+        "def main():\n  with located('part 2'):\n    with located('row 17'):\n      int('zebrafinch')\nrun_script(main)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "while at row 17" in done.stderr.splitlines() and "part 2" not in done.stderr
+    assert "zebrafinch" not in done.stderr
+
+
 def test_files_belong_to_their_owner_only(tmp_path: Path) -> None:
     run_script(lambda: (tmp_path / "a").touch())
 

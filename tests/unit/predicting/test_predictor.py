@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from abstractor.base.errors import place_of
 from abstractor.base.messages.predicting import ScoringError
 from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data.cases.codebook import Codebook, Variable
@@ -123,9 +124,23 @@ def test_a_single_case_that_does_not_fit_is_refused() -> None:
         predicted(Model(room=20), 1000)
 
 
-def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
-    with pytest.raises(RuntimeError, match="shape"):
-        predicted(Model(room=20, fail=of_memory(RuntimeError("shape mismatch"))), 1000)
+def test_other_failures_are_not_taken_for_a_lack_of_memory_and_name_the_cases() -> None:
+    with pytest.raises(RuntimeError, match="shape") as raised:
+        predicted(Model(room=20, fail=of_memory(RuntimeError("shape mismatch"))), 1000, size=5)
+    # Of 9 and 12 tokens, the longest of the first five.
+    assert place_of(raised.value) == "cases 1, 3, in the order of their uids"
+
+
+def test_cases_that_cannot_be_read_are_named_by_their_places() -> None:
+    def read(cases: pd.DataFrame) -> Part:
+        if "c7" in cases.index:
+            raise KeyError("c7")
+        return Model().read(cases)
+
+    parts = [CASES[:4], CASES[4:]]
+    with pytest.raises(KeyError) as raised:
+        list(Predictor(read, CODEBOOK, CPU, 1000).predict(parts, len(CASES), "m/0"))
+    assert place_of(raised.value) == "cases 5 to 10, in the order of their uids"
 
 
 def test_a_case_that_was_never_scored_is_refused() -> None:

@@ -119,7 +119,7 @@ def predicted(codebook: Codebook, cases: pd.DataFrame, compute: Compute = CPU) -
 def remembered(
     model: MaskedClassifier, kind: str, codebook: Codebook, cases: pd.DataFrame, compute: Compute = CPU
 ) -> torch.Tensor:
-    """Probabilities by the model in memory, each case alone, in the pipeline's rows: their length counts for BigBird."""
+    """Probabilities by the model in memory, each case alone, padded as the pipeline does: BigBird's depend on it."""
     tokenizer = load_tokenizer(kind)
     builder, found = FORMS["masked"].rows(tokenizer, codebook, 48), []
     for item in tokenise(tokenizer, codebook, cases, None):
