@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import faults
 
 from abstractor.base import files
 from abstractor.base.errors import UserError
@@ -61,11 +62,12 @@ def test_files_of_others_stay(source: Path) -> None:
     assert (target / "notes/keep.txt").read_text() == "somebody's"
 
 
-def test_the_source_is_never_written(source: Path) -> None:
+def test_the_source_is_never_written(source: Path, heard: faults.Heard) -> None:
     target = fill(Path("data/raw/tiny"))
     before = content(target)
     with pytest.raises(UserError, match=r"train_features\.csv is read and would be written") as caught:
         lay("data/raw/tiny")
+    heard(str(caught.value))
     assert len(str(caught.value).split("\n")) == 4
     Path("link").symlink_to("data/raw/tiny")
     with pytest.raises(UserError, match="is read and would be written"):
@@ -127,7 +129,9 @@ def test_a_linked_folder_is_written_through(source: Path, tmp_path: Path) -> Non
     assert link.is_symlink()
 
 
-def test_links_to_nothing_linked_files_and_files_in_a_folder_s_place_are_refused(source: Path) -> None:
+def test_links_to_nothing_linked_files_and_files_in_a_folder_s_place_are_refused(
+    source: Path, heard: faults.Heard
+) -> None:
     target = Path("data/raw/tiny")
     target.parent.mkdir(parents=True)
     target.write_text("somebody's")
@@ -136,8 +140,9 @@ def test_links_to_nothing_linked_files_and_files_in_a_folder_s_place_are_refused
     assert target.read_text() == "somebody's"
     target.unlink()
     target.symlink_to("unmounted")
-    with pytest.raises(UserError, match="data/raw/tiny: expected a folder, or a link to one that is there"):
+    with pytest.raises(UserError, match="data/raw/tiny: expected a folder, or a link to one that is there") as caught:
         lay(source)
+    heard(str(caught.value))
     target.unlink()
     target.mkdir()
     for place in (source / "train_labels.csv", Path("nowhere")):
@@ -216,11 +221,12 @@ def test_rows_of_the_submission_stand_as_in_the_file_of_the_new_cases(source: Pa
     assert Path("data/raw/tiny/submission_format.csv").read_text() == "uid,Note\nm,0\nc,0\nk,0\n"
 
 
-def test_a_case_stands_on_one_side(source: Path) -> None:
+def test_a_case_stands_on_one_side(source: Path, heard: faults.Heard) -> None:
     lay(source)
     before = content(Path("data"))
-    with pytest.raises(UserError, match="2 uids stand among the training cases and among the new ones"):
+    with pytest.raises(UserError, match="2 uids stand among the training cases and among the new ones") as caught:
         lay_new(NEW + "t1,Other.,\nt2,Another.,\n")
+    heard(str(caught.value))
     (source / "test_features.csv").write_text(NEW + "t1,Other.,\n")
     (source / "test_labels.csv").unlink()
     with pytest.raises(UserError, match="1 uids stand"):

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support import faults
 
 from abstractor.base.errors import UserError
 from abstractor.data.cases import codebook
@@ -188,9 +189,10 @@ def test_uids_of_csv_are_whole_where_all_are_floats(
 
 
 @pytest.mark.parametrize("cell", ["2.023E+10", "2e+16", '"2,023E+10"', "9007199254740994.0", f"{'9' * 5000}.0"])
-def test_refuses_uids_that_a_spreadsheet_rounded(put: Callable[..., Path], cell: str) -> None:
-    with pytest.raises(UserError, match="row 1: the uid is a rounded number"):
+def test_refuses_uids_that_a_spreadsheet_rounded(put: Callable[..., Path], cell: str, heard: faults.Heard) -> None:
+    with pytest.raises(UserError, match="row 1: the uid is a rounded number") as caught:
         read_uids(put(f"uid,x\n{cell},\n"))
+    heard(str(caught.value))
 
 
 def test_floats_and_texts_of_the_same_uids_meet(tmp_path: Path, book: Codebook, put: Callable[..., Path]) -> None:
