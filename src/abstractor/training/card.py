@@ -17,7 +17,7 @@ _TEXT = """\
 {what} It codes {unit} into the {count} variables of the codebook `{dataset}`, from {narratives}. It was trained by
 abstractor on the cases outside of fold {fold}.
 
-- **Base**: {base}. It has a licence of its own, which goes on in what is trained from it: see the page of the base.
+- **Base**: {base}. Its licence goes on in what is trained from it: {licence}.
 - **Scores**: those of the cases of fold {fold}, which it never saw, are computed after the training: `{model}` in
   `metrics/oof.json` of the project.
 - **Not for**: judging or predicting anything about a living person, replacing a coder, publishing codes that nobody
@@ -55,12 +55,14 @@ class Base(NamedTuple):
     """A repository of the hub, `package==version`, or the name under `models/backbones`."""
     revision: str | None
     """Commit of a repository."""
+    licence: str | None
+    """As its authors name it; None: nobody wrote it down."""
 
     @classmethod
     def pinned(cls, pin: Path) -> "Base":
         """What a checked pin (`check_backbone`) says; of a backbone that nobody published, its name here."""
         content = json.loads(pin.read_text(encoding="utf-8"))
-        return cls(**content.get("source") or {"name": content["name"], "revision": None})
+        return cls(**content.get("source") or {"name": content["name"], "revision": None, "licence": None})
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class Card:
             dataset=book.dataset,
             narratives=" and ".join(named),
             base=f"`{self.base.name}`{revision}; in the project it is `{base}`",
+            licence=self.base.licence or "not written down here; see the page of the base",
             reads=self.reads,
             outputs=_outputs(book),
             packages="".join(f", `{package}`" for package in self.packages),

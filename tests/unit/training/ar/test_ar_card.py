@@ -42,7 +42,7 @@ def written(
         if weight.requires_grad:
             weight.data = torch.randn(weight.shape) / 3
     reading = Reading("tiny", "packed", "auto", "none", "none", 128, list(codebook.columns))
-    save(model, reading, FOLDER, card(reading, codebook, Base("some-package==1.0", None)).write)
+    save(model, reading, FOLDER, card(reading, codebook, Base("some-package==1.0", None, None)).write)
     return (FOLDER / "README.md").read_text(encoding="utf-8")
 
 

@@ -21,7 +21,7 @@ from abstractor.training.sc.settings import ScModel
 CPU = Compute(torch.device("cpu"), torch.float32, "a test")
 LORA = {"rank": 2, "alpha": 4, "dropout": 0.0, "targets": ["value", "query"]}
 FOLDER = Path("models/m/0")
-BASE = Base("owner/tiny", "a" * 40)
+BASE = Base("owner/tiny", "a" * 40, "MIT")
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_the_tokenizer_and_the_bases_published_name_lie_beside_the_weights(
     known = AutoTokenizer.from_pretrained("models/backbones/tiny")
     assert AutoTokenizer.from_pretrained(FOLDER)(text)["input_ids"] == known(text)["input_ids"]
     said = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert f"`{BASE.name}` at {BASE.revision}" in said
+    assert f"`{BASE.name}` at {BASE.revision}" in said and f"trained from it: {BASE.licence}." in said
     assert all(f"{number}. `{name}`" in said for number, name in enumerate(codebook.columns, 1))
     if lora:
         config = (FOLDER / "adapter_config.json").read_text(encoding="utf-8")
