@@ -25,7 +25,7 @@ from abstractor.base.files import replaced, write_json
 from abstractor.base.params import Strict
 from abstractor.base.script import run_script
 from abstractor.base.yaml_file import read_yaml
-from abstractor.data import predictions
+from abstractor.data import folds, predictions
 from abstractor.data.cases import codebook
 from abstractor.data.cases.prepared import read_prepared_labels
 
@@ -111,6 +111,10 @@ class Clone:
         """Codes of the slice, as given."""
         return read_prepared_labels(self.folder / "data/prepared/labels.parquet", self.book)
 
+    def groups(self) -> pd.Series:
+        """Which cases are copies of one another."""
+        return folds.read_groups(self.folder / "data/prepared/folds.parquet")
+
 
 def notation(value: Any) -> str:
     """A value in the notation of `-S`: JSON without quotes around names."""
@@ -158,7 +162,9 @@ def main() -> None:
     runs = finished(clone, rows)
     if BASE not in {one.row for one in runs}:
         raise AblationError(f"expected the row {BASE} to be finished, found it is not; run it first")
-    content = summary(clone.book, clone.labels(), runs, int(clone.params["seed"])) | {"machine": machine()}
+    content = summary(clone.book, clone.labels(), clone.groups(), runs, int(clone.params["seed"])) | {
+        "machine": machine()
+    }
     write_json(RESULTS, content)
     text = page(content, {name: row.title for name, row in rows.items()}, RECIPE)
     with replaced(PAGE) as partial:

@@ -35,12 +35,15 @@ class Difference(NamedTuple):
     """Smallest true difference that the comparison would find four times in five."""
 
 
-def summary(codebook: Codebook, labels: pd.DataFrame, runs: Sequence[Run], seed: int) -> dict[str, Any]:
+def summary(
+    codebook: Codebook, labels: pd.DataFrame, groups: pd.Series | None, runs: Sequence[Run], seed: int
+) -> dict[str, Any]:
     """Every row against the base.
 
     Args:
         codebook: gives the variables.
         labels: of all cases.
+        groups: uid -> group, each in one part; None: each case stands alone.
         runs: of the base and of other rows, each with a seed that the base has too.
         seed: of the cross-fitting parts.
 
@@ -48,7 +51,7 @@ def summary(codebook: Codebook, labels: pd.DataFrame, runs: Sequence[Run], seed:
         `cases`, `seed_deviation` and `rows`: name -> `f1` (a run), `log_loss`, `seconds`, and but for the base the
         fields of `Difference`.
     """
-    part = crossfit.parts(codebook, labels, seed)
+    part = crossfit.parts(codebook, labels, seed, groups)
     decisions = {_key(run): crossfit.decide(codebook, run.predictions, labels, part) for run in runs}
     f1 = pd.Series({key: metrics.scores(codebook, labels, made)["mean"] for key, made in decisions.items()})
     means = metrics.bootstrap(codebook, labels, decisions, RESAMPLES, 0)

@@ -46,8 +46,7 @@ def main() -> None:
         suspects = stack.enter_context(files.replaced(Path(f"data/lessons/suspects/{fold}.parquet")))
         write_labels(corrected, book, found.labels)
         found.suspects.to_parquet(suspects, index=False)
-        rows = {name: found.counts[name] for name in book.names}
-        released = small_counts.counts(rows, smallest, small_counts.secret(labels))
+        released = small_counts.counts(found.counts, smallest, small_counts.secret(labels))
         files.write_json(Path(f"metrics/corrections/{fold}.json"), released)
     listed, changed = (small_counts.shown(released["total"][measure]) for measure in ("suspect", "corrected"))
     print(f"labels outside fold {fold}: {listed} suspect, {changed} of them corrected")

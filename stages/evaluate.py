@@ -33,7 +33,7 @@ def main() -> None:
     submission.check_covered(path, listed, submitted.index)
     labels = read_labels(path, book, listed).loc[submitted.index]
     labels = labels[(labels != NOT_CODED).any(axis=1)]
-    repeated = labels.index.isin(copies.read(inputs.file("data/predictions/copies.parquet"))["uid"])
+    repeated = copies.repeated(labels.index, copies.read(inputs.file("data/predictions/copies.parquet")))
     if repeated.any() and not score_copies:
         print(f"evaluate: {repeated.sum()} new cases left out, copies of training cases or of other new ones")
         labels = labels[~repeated]

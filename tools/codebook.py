@@ -19,6 +19,7 @@ def main() -> None:
     args = parser.parse_args()
     out = Path("data/drafts", args.name)
     found = draft(args.name, args.source, out)
+    print("\n".join([*found.told, ""]), end="")
     print(f"{out}: {found.training} training cases, {found.new} without any label as new cases")
     print(f"narratives: {', '.join(found.narratives)}")
     print(f"variables: {found.binary} binary, {found.categorical} categorical")

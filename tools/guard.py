@@ -62,18 +62,20 @@ class Names(NamedTuple):
 
     narratives: set[str]
     variables: set[str]
-    categorical: set[str]
-    """Those of the variables."""
+    categorical: dict[str, set[str]]
+    """Corpus -> those of its variables."""
 
 
 def names(folder: Path) -> Names:
     """The narrative columns and the variables of the codebooks in a project."""
-    books = [codebook.load(path) for path in sorted((folder / CODEBOOKS).glob("*.yaml"))]
-    kinds = [(variable.name, variable.kind) for book in books for variable in book.variables]
+    books = {path.stem: codebook.load(path) for path in sorted((folder / CODEBOOKS).glob("*.yaml"))}
     return Names(
-        {name for book in books for name in book.narratives},
-        {name for name, _ in kinds},
-        {name for name, kind in kinds if kind == "categorical"},
+        {name for book in books.values() for name in book.narratives},
+        {name for book in books.values() for name in book.names},
+        {
+            corpus: {variable.name for variable in book.variables if variable.kind == "categorical"}
+            for corpus, book in books.items()
+        },
     )
 
 
@@ -107,11 +109,15 @@ def check(folder: Path, history: bool = False) -> None:
         GuardError: names each file that may not be there, and says what to do.
     """
     known = names(folder)
-    entries, take_out = list(index(folder)), "take it out of the commit with `git rm --cached FILE`"
-    refuse(((entry.path, problem(entry, known)) for entry in entries), take_out)
+    entries = list(index(folder))
+    refuse(
+        ((entry.path, problem(entry, known)) for entry in entries),
+        "take it out of the commit with `git rm --cached FILE`",
+    )
     refuse(
         released.problems(dict(entries), dict(last_commit(folder)), known.categorical),
-        f"let the stage that wrote it run again (dvc repro) and add what it writes, or {take_out}",
+        "let the stage that wrote it run again with ten cases more or fewer, or keep what the last commit has: "
+        "`git checkout HEAD -- FILE`",
     )
     if history:
         refuse(

@@ -6,34 +6,38 @@ import math
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from abstractor.base.yaml_file import parse_yaml
 from abstractor.scoring.scores.small_counts import decimals
 
-ENSEMBLE, F1_PLOT = "metrics/ensemble.json", "metrics/plots/f1.csv"
-READS = ("metrics", "params.yaml")
+ENSEMBLE, F1_PLOT, PARAMS = "metrics/ensemble.json", "metrics/plots/f1.csv", "params.yaml"
+READS = ("metrics", PARAMS)
 """Of a commit."""
 
 
 def problems(
-    index: Mapping[str, bytes], last: Mapping[str, bytes], categorical: Set[str]
+    index: Mapping[str, bytes], last: Mapping[str, bytes], categorical: Mapping[str, Set[str]]
 ) -> Iterator[tuple[str, str | None]]:
     """The path of each metrics file, and why it may not be committed; None where it may.
 
     Args:
         index: path -> content of every file of the next commit.
         last: path -> content in the last commit, of those `READS` that differ there.
-        categorical: the variables of that kind; others are binary.
+        categorical: corpus -> its variables of that kind; others are binary.
     """
-    params = _yaml(index.get("params.yaml"))
-    smallest = params.get("smallest_count", 0)
-    same = _yaml(last.get("params.yaml", index.get("params.yaml"))).get("corpus") == params.get("corpus")
+    try:
+        params = _params(index)
+        known = _params(last).get("corpus", params.get("corpus"))
+    except ValueError as error:
+        yield PARAMS, str(error)
+        return
+    corpus, smallest = str(params.get("corpus")), params.get("smallest_count", 0)
     for path in index if smallest else ():
         # Cases of another corpus are other cases, however many there are.
-        before = last if same else {}
+        before = last if str(known) == corpus else {}
         try:
-            yield path, problem(_parsed(path, index), _parsed(path, before), categorical, smallest)
-        except (KeyError, ValueError):
+            of_kind = categorical.get(corpus, frozenset())
+            yield path, problem(_parsed(path, index), _parsed(path, before), of_kind, smallest)
+        except (AttributeError, KeyError, TypeError, ValueError):
             yield path, "not written by a stage: it cannot be read"
 
 
@@ -70,8 +74,6 @@ def tables(content: Any) -> Iterator[Mapping[str, Any]]:
 
 def tells(table: Mapping[str, Any], categorical: Set[str], smallest: int) -> str | None:
     """What a score table tells of fewer than `smallest` cases; None where nothing."""
-    if "f1" not in table:
-        return None
     count, of_each = table["cases"], {name: value for name, value in table["f1"].items() if name != "mean"}
     told = {name: value for name, value in of_each.items() if value is not None}
     overall = {key: value for key, value in table.items() if key != "f1"} | {"mean": table["f1"].get("mean")}
@@ -144,7 +146,7 @@ def _parsed(path: str, files: Mapping[str, bytes]) -> Any:
         found: dict[str, Any] = {}
         scored = json.loads(files.get(ENSEMBLE, b"{}"))
         for row in csv.DictReader(text.splitlines()):
-            table = found.setdefault(row["system"], {"cases": scored.get("cases"), "f1": {}})
+            table = found.setdefault(row["system"], {"cases": scored["cases"], "f1": {}})
             table["f1"][row["variable"]] = float(row["f1"])
         return found
     return json.loads(text or "{}") if path.startswith("metrics/") and path.endswith(".json") else {}
@@ -158,5 +160,6 @@ def _leaves(content: Any) -> Iterator[Any]:
         yield content
 
 
-def _yaml(content: bytes | None) -> Any:
-    return YAML(typ="safe", pure=True).load(content.decode()) if content else {}
+def _params(files: Mapping[str, bytes]) -> Mapping[str, Any]:
+    content = parse_yaml(files.get(PARAMS, b"").decode("utf-8", errors="replace"), PARAMS)
+    return content if isinstance(content, Mapping) else {}

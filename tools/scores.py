@@ -59,13 +59,13 @@ def lines(new: dict[str, Any], old: dict[str, Any], revision: str) -> Iterator[s
 def _rows(new: dict[str, float | None], old: dict[str, float | None]) -> Iterator[str]:
     for name, f1 in sorted(new.items(), key=lambda item: (-(item[1] or 0), item[0])):
         before = old.get(name)
-        change = "" if f1 is None or before is None else f"{f1 - before:+.4f}"
+        change = "" if f1 is None or before is None else f"{round(f1 - before, 5):+g}"
         texts = _text(f1), _text(before) if name in old else "-"
         yield f"{name[:NAMES]:{NAMES}} {texts[0]:>9} {texts[1]:>12} {change:>9}".rstrip()
 
 
 def _text(f1: float | None) -> str:
-    return "withheld" if f1 is None else f"{f1:.4f}"
+    return "withheld" if f1 is None else f"{f1:g}"
 
 
 def main() -> None:

@@ -78,12 +78,12 @@ def plan(params: Params, load: Load) -> list[Row]:
 
 def _classifier(params: Params, name: str, model: Any, apart: bool, load: Load, budget: int) -> Row:
     from abstractor.handoff import costs
-    from abstractor.models.shared.batching import cost
+    from abstractor.models.shared.batching import cost, padded
 
     repo, config = backbone(params, model.backbone)
     shape = costs.Shape.of(config, head=False)
     rows = 2 if apart else 1
-    length = min(load.prefix // rows, model.max_tokens)
+    length = min(padded(load.prefix // rows), model.max_tokens)
     a_case = costs.forward_flops(shape, rows * length, rows * costs.full_area(length), 0)
     batch = max(int(budget / cost(length)), 1)
     # Eager attention (DeBERTa): scores, position terms and their sum, for every head.

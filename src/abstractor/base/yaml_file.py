@@ -100,24 +100,31 @@ def read_yaml(path: Path) -> Any:
     if path.stat().st_size > _LARGEST:
         raise ValueError(f"{path} is larger than {_LARGEST} bytes")
     try:
-        return _parsed(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start})") from None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ValueError(f"{path}, line {line}: {_without_quotes(error.problem or 'not YAML')}") from None
-    except RecursionError:
-        raise ValueError(f"{path} is nested too deeply") from None
-    except (YAMLError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError):
-        # What ruamel lets through where a value does not fit its tag: `!!bool perhaps`.
-        raise ValueError(f"{path} is not YAML") from None
+    return parse_yaml(text, str(path))
 
 
-def _parsed(text: str) -> Any:
+def parse_yaml(text: str, name: str) -> Any:
+    """The content of a YAML text, as `read_yaml`; `name` stands in the message.
+
+    Raises:
+        ValueError: as `read_yaml`.
+    """
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer, yaml.Constructor = _Composer, _Constructor
-    with warnings.catch_warnings(action="ignore", category=MantissaNoDotYAML1_1Warning):
-        return yaml.load(text)
+    try:
+        with warnings.catch_warnings(action="ignore", category=MantissaNoDotYAML1_1Warning):
+            return yaml.load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ValueError(f"{name}, line {line}: {_without_quotes(error.problem or 'not YAML')}") from None
+    except RecursionError:
+        raise ValueError(f"{name} is nested too deeply") from None
+    except (YAMLError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError):
+        # What ruamel lets through where a value does not fit its tag: `!!bool perhaps`.
+        raise ValueError(f"{name} is not YAML") from None
 
 
 def _problem(where: Any, problem: str) -> MarkedYAMLError:

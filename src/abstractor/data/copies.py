@@ -86,7 +86,7 @@ def groups(cases: pd.DataFrame, similarity: float) -> pd.Series:
 
 
 def among_new(training: pd.DataFrame, new: pd.DataFrame, similarity: float) -> pd.DataFrame:
-    """The new cases that are copies of a training case, or of a new case before them; of equal new cases one is none.
+    """The new cases that are copies of a training case, or of a new case before them.
 
     Args:
         training: index `uid`, str narrative columns.
@@ -102,6 +102,21 @@ def among_new(training: pd.DataFrame, new: pd.DataFrame, similarity: float) -> p
     copied = first != np.arange(len(training), len(uids))
     among = np.where(first[copied] < len(training), TRAINING, NEW)
     return pd.DataFrame({"uid": new.index[copied], "copy_of": uids[first[copied]], "among": among}, dtype="str")
+
+
+def repeated(uids: pd.Index, found: pd.DataFrame) -> np.ndarray:
+    """Which new cases to leave out of a score: copies of training cases, and all but the first of a group of new ones.
+
+    Args:
+        uids: of the new cases that could be scored.
+        found: of `among_new`.
+
+    Returns:
+        (uids,) bool.
+    """
+    known = found.set_index("uid").reindex(uids)
+    first = known["copy_of"].where(known["copy_of"].notna(), uids.to_numpy())
+    return np.asarray((known["among"] == TRAINING) | first.duplicated())
 
 
 def write(path: Path, found: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from abstractor.base.files import replaced
 from abstractor.base.messages import raw as messages
+from abstractor.base.messages import raw_notes as notes
 from abstractor.data.cases import codebook as codebooks
 from abstractor.data.cases.codebook import MAX_CODES
 from abstractor.data.install import TODO, check_name, write_csv
@@ -37,6 +38,8 @@ class Draft(NamedTuple):
     """Variables of either kind."""
     left_out: list[int]
     """Numbers of the columns that are neither narratives nor codes, 1 = the first."""
+    told: list[str]
+    """Whatever was not taken as it stands, a line each."""
 
 
 def draft(name: str, source: Path, out: Path) -> Draft:
@@ -57,9 +60,10 @@ def draft(name: str, source: Path, out: Path) -> Draft:
     check_name(name)
     if out.exists():
         raise messages.draft_there(out)
-    uids, header = read_uids(source), read_table(source, ["uid"], others=True).header
-    table = read_table(source, [column for column in dict.fromkeys(header) if column], others=True)
-    columns = {name: [_cell(cell) for cell in cells] for name, cells in table.columns.items() if name != "uid"}
+    told: list[str] = []
+    uids, header = read_uids(source, told), read_table(source, ["uid"], others=True).header
+    table = read_table(source, [column for column in dict.fromkeys(header) if column], others=True, told=told)
+    columns = {name: _cells(source, name, cells, told) for name, cells in table.columns.items() if name != "uid"}
     codes = {name: found for name, cells in columns.items() if (found := _codes(cells))}
     lengths = {name: _mean_length(cells) for name, cells in columns.items() if name not in codes}
     texts = [name for name in sorted(lengths, key=lambda name: -lengths[name]) if lengths[name] >= _LONG][:_NARRATIVES]
@@ -82,12 +86,16 @@ def draft(name: str, source: Path, out: Path) -> Draft:
     binary = sum(variable["kind"] == "binary" for variable in variables)
     taken = {"uid", *narratives, *codes}
     left_out = [number for number, column in enumerate(table.header, 1) if column not in taken]
-    return Draft(len(coded), len(rest), [plain[n] for n in narratives], binary, len(codes) - binary, left_out)
+    return Draft(len(coded), len(rest), [plain[n] for n in narratives], binary, len(codes) - binary, left_out, told)
 
 
-def _cell(cell: str) -> str:
-    found = cell.strip()
-    return "" if found.lower() in MARKS else found
+def _cells(source: Path, name: str, cells: Sequence[str], told: list[str]) -> list[str]:
+    """The cells with those emptied that hold a mark of a missing value."""
+    found = [cell.strip() for cell in cells]
+    marks = Counter(cell for cell in found if cell and cell.lower() in MARKS)
+    if marks:
+        told.append(notes.marks(source, name, marks))
+    return ["" if cell in marks else cell for cell in found]
 
 
 def _codes(cells: Sequence[str]) -> list[str] | None:
@@ -121,9 +129,8 @@ def _plain_names(columns: Sequence[str]) -> dict[str, str]:
 def _variable(name: str, codes: Sequence[str]) -> dict[str, object]:
     counts = Counter(filter(None, codes))
     if set(counts) == {"0", "1"}:
-        share = round(counts["1"] / counts.total(), 3)
-        known = {"share": share} if 0 < share < 1 else {}
-        return {"name": name, "kind": "binary", **known, "definition": TODO}
+        # No share: the codebook is committed, and an exact one would tell how many cases it is of.
+        return {"name": name, "kind": "binary", "definition": TODO}
     values = {code: TODO for code in sorted(map(int, counts))}
     return {"name": name, "kind": "categorical", "definition": TODO, "values": values}
 

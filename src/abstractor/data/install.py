@@ -111,7 +111,7 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
         labels = _with_former(folder / "test_labels.csv", book, labels, told)
     same, before = _same_content(chosen, target), (folder / "train_features.csv").exists()
     if target.is_file() and not same:
-        told.append(notes.codebook_saved(_saved(target)))
+        told.append(notes.codebook_saved(_saved(target, folder / "codebook.yaml")))
     tables = {"train_features": _features(training.cases), "train_labels": _labels(training.labels)}
     _lay(folder, _new_tables(book, new, labels) | tables, None if same else (chosen, target))
     return Imported(len(training.cases), len(labels), _coded(labels), before, told)
@@ -208,7 +208,7 @@ def _with_former(path: Path, book: Codebook, labels: pd.DataFrame, told: list[st
     """Labels with those that the former file has for the same uids; a file with labels of others is kept beside."""
     try:
         former = read_labels(path, book, read_uids(path)) if path.is_file() else labels.iloc[:0]
-    except CorpusError:  # of another codebook
+    except CorpusError:  # of another codebook, say
         told.append(notes.labels_saved(_saved(path)))
         return labels
     former = former[(former != NOT_CODED).any(axis=1)]
@@ -222,10 +222,12 @@ def _with_former(path: Path, book: Codebook, labels: pd.DataFrame, told: list[st
     return merged
 
 
-def _saved(path: Path) -> Path:
-    """A copy of a file beside it, under the first name that is free."""
-    names = (path.with_name(f"{path.stem}.former{number}{path.suffix}") for number in ("", *range(2, 1000)))
+def _saved(path: Path, like: Path | None = None) -> Path:
+    """A copy of a file beside it, or beside `like`, under the first name that is free."""
+    like = like or path
+    names = (like.with_name(f"{like.stem}.former{number}{like.suffix}") for number in ("", *range(2, 1000)))
     copy = next(each for each in names if not each.exists())
+    copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, copy)
     return copy
 

@@ -102,8 +102,9 @@ def predict() -> None:
     members = read_members(params)
     book = codebook.load(Path(f"codebooks/{params.get('corpus', CorpusName)}.yaml"))
     fitted = blend.read(blend.PATH, book, members.names)
-    found = read_features(FEATURES, book)
-    order = read_uids(FEATURES)
+    told: list[str] = []
+    found, order = read_features(FEATURES, book, told), read_uids(FEATURES)
+    print("\n".join([*told, ""]), end="")
     if LAYOUT.is_file():
         read_layout(LAYOUT, book, found.index)  # refused now, not after hours of scoring
     # The bundle runs on another machine than the one that params.yaml was written for.

@@ -69,7 +69,7 @@ def prepare_machine(machine: Machine) -> Compute:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning)
-    torch.set_num_threads(threads(machine)[0])
+    torch.set_num_threads(_threads(machine)[0])
     torch.use_deterministic_algorithms(True, warn_only=True)
     # A debugging aid that costs 5 % of a training step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -138,7 +138,7 @@ def choose(machine: Machine) -> Compute:
             raise messages.no_float16_on_a_cpu()
         where = "asked for" if machine.device == "cpu" else "no CUDA device found"
         dtype, why = _cpu_dtype() if machine.dtype == "auto" else (getattr(torch, machine.dtype), "asked for")
-        return Compute(torch.device("cpu"), dtype, f"cpu ({where}), {dtype} ({why}), {threads(machine)[1]}")
+        return Compute(torch.device("cpu"), dtype, f"cpu ({where}), {dtype} ({why}), {_threads(machine)[1]}")
     name, native = torch.cuda.get_device_name(0), torch.cuda.get_device_capability(0) >= (8, 0)
     if machine.dtype == "auto":
         dtype = torch.bfloat16 if native else torch.float16
@@ -159,7 +159,7 @@ def _cpu_dtype() -> tuple["torch.dtype", str]:
     return torch.float32, "the processor has no bfloat16"
 
 
-def threads(machine: Machine) -> tuple[int, str]:
+def _threads(machine: Machine) -> tuple[int, str]:
     """How many CPU threads to compute with, and that in words.
 
     More than there are cores wait for each other; a batch system says by OMP_NUM_THREADS what is its share.

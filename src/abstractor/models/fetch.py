@@ -30,7 +30,8 @@ class _Source(Strict):
     """What all sources have."""
 
     licence: str | None = None
-    """As its authors name it, for the cards of what is trained from it; null: not known."""
+    """As its authors name it; null: not known. It stands in the cards of what is trained from the model:
+    another name trains all of that anew."""
 
 
 class PackageSource(_Source):

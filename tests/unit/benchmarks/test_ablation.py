@@ -92,7 +92,7 @@ def test_the_page_has_a_row_for_each_ingredient_and_names_what_has_not_run() -> 
         return Run(row, seed, pd.DataFrame({"Note": said.astype("float32")}), 60.0)
 
     runs = [run("base", 0, 0.5), run("base", 1, 0.5), run("good", 0, 0.05), run("good", 1, 0.05)]
-    content = summary(CODEBOOK, labels, runs, 0)
+    content = summary(CODEBOOK, labels, None, runs, 0)
     assert content["rows"]["good"]["mean"] > 0
     text = page(content | {"machine": "a machine"}, {"base": "plain", "good": "better", "other": "left out"}, "small")
     assert "| plain | 2 |" in text

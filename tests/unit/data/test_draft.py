@@ -35,20 +35,26 @@ def test_columns_become_variables_and_narratives(table: Path) -> None:
     out = Path("data/drafts/mine")
     found = draft("mine", table, out)
 
-    assert found == Draft(12, 1, ["Summary", "Told_by"], 2, 1, [1, 6, 9, 10])
+    assert found._replace(told=[]) == Draft(12, 1, ["Summary", "Told_by"], 2, 1, [1, 6, 9, 10], [])
+    assert [line.partition(": ")[2] for line in found.told] == [
+        "column 2 is taken for uid",
+        "1 cells of Body Part hold NA and count as empty",
+        "1 cells of 9 lives hold NA and count as empty",
+        "1 cells of Told by hold None and count as empty",
+    ]
     assert read_yaml(out / "codebook.yaml") == {
         "dataset": "mine",
         "unit": "TODO",
         "narratives": {"Summary": "TODO", "Told_by": "TODO"},
         "variables": [
-            {"name": "fracture", "kind": "binary", "share": 0.25, "definition": "TODO"},
+            {"name": "fracture", "kind": "binary", "definition": "TODO"},
             {
                 "name": "Body_Part",
                 "kind": "categorical",
                 "definition": "TODO",
                 "values": dict.fromkeys((1, 2, 3), "TODO"),
             },
-            {"name": "v_9_lives", "kind": "binary", "share": 0.5, "definition": "TODO"},
+            {"name": "v_9_lives", "kind": "binary", "definition": "TODO"},
         ],
     }
     labels = pd.read_csv(out / "train_labels.csv", dtype=str, keep_default_na=False)

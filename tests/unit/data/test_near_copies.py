@@ -124,3 +124,13 @@ def test_read_refuses_missing_and_foreign_files(tmp_path: Path) -> None:
     pd.DataFrame({"uid": ["a"]}).to_parquet(tmp_path / "copies.parquet")
     with pytest.raises(CopiesError, match="holds no table of copies"):
         copies.read(tmp_path / "copies.parquet")
+
+
+def test_a_score_takes_the_first_coded_case_of_new_copies_and_none_of_training_ones() -> None:
+    found = pd.DataFrame(
+        [("b", "a", copies.NEW), ("c", "a", copies.NEW), ("d", "t", copies.TRAINING)],
+        columns=["uid", "copy_of", "among"],
+    )
+    assert copies.repeated(pd.Index(["a", "b", "c", "d", "e"]), found).tolist() == [False, True, True, True, False]
+    # The first of the group has no code: the next one stands for it.
+    assert copies.repeated(pd.Index(["b", "c", "e"]), found).tolist() == [False, True, False]

@@ -85,11 +85,11 @@ def test_parameters_say_what_is_compared(corpus: str, smallest: int) -> None:
         content = json.dumps(table(cases, A=0.5, B=0.5))
         return {"params.yaml": params.encode(), "metrics/evaluate.json": content.encode(), "metrics/x.txt": b""}
 
-    problems = dict(released.problems(commit("mine", 101), commit(corpus, 100), {"Place"}))
+    problems = dict(released.problems(commit("mine", 101), commit(corpus, 100), {"mine": {"Place"}}))
     refused = smallest == 10 and corpus == "mine"
     assert bool(problems.get("metrics/evaluate.json")) == refused
     broken = commit("mine", 100) | {"metrics/evaluate.json": b"{"}
-    assert dict(released.problems(broken, {}, set())).get("metrics/evaluate.json") == (
+    assert dict(released.problems(broken, {}, {})).get("metrics/evaluate.json") == (
         "not written by a stage: it cannot be read" if smallest else None
     )
 
@@ -101,7 +101,7 @@ def test_the_plot_of_f1s_is_looked_at_too(f1: str, refused: bool) -> None:
         "metrics/ensemble.json": json.dumps(table(A=0.5, B=0.5)).encode(),
         "metrics/plots/f1.csv": f"variable,system,f1\nA,baseline,{f1}\nB,ensemble,0.5\n".encode(),
     }
-    assert [path for path, why in released.problems(index, {}, set()) if why] == ["metrics/plots/f1.csv"] * refused
+    assert [path for path, why in released.problems(index, {}, {}) if why] == ["metrics/plots/f1.csv"] * refused
 
 
 @pytest.mark.parametrize("categorical", [False, True])

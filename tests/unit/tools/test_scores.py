@@ -17,13 +17,13 @@ NEW = {
 def test_what_changed_stands_beside_what_was() -> None:
     found = [line.split() for line in scores.lines(NEW, OLD, "HEAD~1")]
     assert found[1:4] == [
-        ["ensemble", "0.6250", "0.5000", "+0.1250"],
-        ["baseline", "0.2500", "0.2500", "+0.0000"],
-        ["x" * scores.NAMES, "0.1250", "-"],
+        ["ensemble", "0.625", "0.5", "+0.125"],
+        ["baseline", "0.25", "0.25", "+0"],
+        ["x" * scores.NAMES, "0.125", "-"],
     ]
     assert found[5:] == [
-        ["Note", "0.7500", "0.5000", "+0.2500"],
-        ["Rare", "0.2500", "withheld"],
+        ["Note", "0.75", "0.5", "+0.25"],
+        ["Rare", "0.25", "withheld"],
         ["Other", "withheld", "-"],
     ]
 

@@ -87,13 +87,13 @@ def read_features(path: Path, codebook: Codebook, told: list[str] | None = None)
     return _features(path, codebook, told).sort_index()
 
 
-def read_uids(path: Path) -> pd.Index:
+def read_uids(path: Path, told: list[str] | None = None) -> pd.Index:
     """The uids of a table, in its order; other columns are not read.
 
     Raises:
         CorpusError: the file or a uid breaks the rules of a raw corpus.
     """
-    return _uids(path, read_table(path, ["uid"], others=True), [])
+    return _uids(path, read_table(path, ["uid"], others=True), _list(told))
 
 
 def read_labels(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from abstractor.base.messages import raw as messages
 from abstractor.base.messages import raw_notes as notes
 
-_SEPARATED = (".csv", ".tsv", ".tab", ".txt")
+_SEPARATED = (".csv", ".tsv", ".txt")
 """Suffixes of files whose cells stand between delimiters; the header tells which."""
 _DELIMITERS = ",\t;|"
 _NAMELESS = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")

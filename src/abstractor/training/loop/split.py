@@ -24,7 +24,7 @@ class Split(NamedTuple):
 
 
 def split(settings: Training, codebook: Codebook, examples: Examples, seed: int, most: int | None = None) -> Split:
-    """Split a fold's examples; made cases are always learned from, and no case is held whose copy is not.
+    """Split a fold's examples; made cases are always learned from, and of copies all are held or none.
 
     Args:
         settings: whether a tenth is held out, and how many made cases an epoch takes.
@@ -40,6 +40,7 @@ def split(settings: Training, codebook: Codebook, examples: Examples, seed: int,
         if settings.early_stopping:
             tenth = max(1, len(coded) // 10)
             held = stratified_slice(codebook, labels.loc[coded], tenth, seed, examples.groups)
+            held = held if len(held) < len(coded) else held[:0]  # copies of one case alone
     learned = coded.difference(held)
     used = examples.cases.loc[[*learned, *examples.made]]
     extra = Extra(range(len(learned), len(used)), settings.made_ratio, settings.made_epochs)

@@ -39,7 +39,7 @@ class Correction(NamedTuple):
     suspects: pd.DataFrame
     """Columns uid, variable, given, suggested, probability (of the suggested code); the likeliest first."""
     counts: dict[str, dict[str, int]]
-    """`suspect` and `corrected`, of each variable and in `total`."""
+    """`suspect` and `corrected`, of each variable."""
 
 
 def correct(
@@ -80,7 +80,6 @@ def correct(
         name: {"suspect": int((suspects["variable"] == name).sum()), "corrected": int((sure["variable"] == name).sum())}
         for name in codebook.names
     }
-    counts["total"] = {"suspect": len(suspects), "corrected": len(sure)}
     return Correction(corrected, suspects.reset_index(drop=True), counts)
 
 

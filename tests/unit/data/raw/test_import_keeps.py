@@ -106,8 +106,8 @@ def test_another_codebook_is_kept_beside_and_a_linked_one_refused(source: Path) 
     edited = CODEBOOK.replace("left", "found")
     target = Path("data/codebooks/tiny.yaml")
     target.write_text(edited)
-    assert "the former codebook was another; it stands in data/codebooks/tiny.former.yaml" in lay(source).told
-    assert Path("data/codebooks/tiny.former.yaml").read_text() == edited and target.read_text() == CODEBOOK
+    assert "the former codebook was another; it stands in data/raw/tiny/codebook.former.yaml" in lay(source).told
+    assert Path("data/raw/tiny/codebook.former.yaml").read_text() == edited and target.read_text() == CODEBOOK
     target.rename("data/codebooks/other.yaml")
     Path("data/codebooks/other.yaml").write_text(edited)
     target.symlink_to("other.yaml")

@@ -45,7 +45,7 @@ def separated(mark: str) -> str:
 
 
 @pytest.mark.parametrize("mark", [",", "\t", ";", "|"])
-@pytest.mark.parametrize("name", ["f.csv", "NEW.CSV", "f.tsv", "f.Txt", "f.tab"])
+@pytest.mark.parametrize("name", ["f.csv", "NEW.CSV", "f.tsv", "f.Txt"])
 def test_the_header_tells_the_delimiter(book: Codebook, put: Callable[..., Path], mark: str, name: str) -> None:
     found = read_features(put(separated(mark), name), book)
 
