@@ -15,7 +15,7 @@ from abstractor.base.messages import raw_notes as notes
 from abstractor.data.cases import codebook as codebooks
 from abstractor.data.cases.codebook import MAX_CODES
 from abstractor.data.install import TODO, check_name, write_csv
-from abstractor.data.raw.cases import MARKS, read_uids
+from abstractor.data.raw.cases import is_mark, read_uids
 from abstractor.data.raw.tables import read_table
 
 _NARRATIVES = 2
@@ -92,7 +92,7 @@ def draft(name: str, source: Path, out: Path) -> Draft:
 def _cells(source: Path, name: str, cells: Sequence[str], told: list[str]) -> list[str]:
     """The cells with those emptied that hold a mark of a missing value."""
     found = [cell.strip() for cell in cells]
-    marks = Counter(cell for cell in found if cell and cell.lower() in MARKS)
+    marks = Counter(filter(is_mark, found))
     if marks:
         told.append(notes.marks(source, name, marks))
     return ["" if cell in marks else cell for cell in found]

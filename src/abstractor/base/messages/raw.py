@@ -10,7 +10,8 @@ _MOST = 10
 
 
 def no_file(path: Path, names: Sequence[str]) -> CorpusError:
-    return CorpusError(f"{path} is missing; expected a file with the columns {_some(names)}")
+    found = "is a folder" if path.is_dir() else "is missing"
+    return CorpusError(f"{path} {found}; expected a file with the columns {_some(names)}")
 
 
 def several(problems: Sequence[CorpusError]) -> CorpusError:
@@ -43,6 +44,13 @@ def unknown_columns(path: Path, first: int, length: int, count: int) -> CorpusEr
     )
 
 
+def nameless_column(path: Path, column: int) -> CorpusError:
+    return CorpusError(
+        f"{path}: column {column} has no name, and its cells do not just count the rows; name it, or quote the cell "
+        "that holds commas and so moved the cells behind it"
+    )
+
+
 def empty_file(path: Path) -> CorpusError:
     return CorpusError(f"{path} is empty; expected a header and one row a case")
 
@@ -59,6 +67,20 @@ def ragged_row(path: Path, row: int, expected: int, found: int) -> CorpusError:
     return CorpusError(
         f"{path}, row {row}: expected {expected} cells as in the header, found {found}; "
         f"quote a cell that holds commas or line breaks"
+    )
+
+
+def row_names(path: Path, columns: int) -> CorpusError:
+    return CorpusError(
+        f"{path}: the header has {columns} cells and every row one more, as R writes names of rows; export the file "
+        "without them (row.names = FALSE)"
+    )
+
+
+def other_header(path: Path, row: int) -> CorpusError:
+    return CorpusError(
+        f"{path}, row {row}: the names of the columns stand here again, in another order or spelling; put tables below "
+        "one another only with the same columns in the same order"
     )
 
 
@@ -119,6 +141,13 @@ def empty_uid(path: Path, row: int) -> CorpusError:
     return CorpusError(f"{path}, row {row}: the uid is empty; give every case its own")
 
 
+def lost_cell(path: Path, row: int, name: str) -> CorpusError:
+    return CorpusError(
+        f"{path}, row {row}, column {name}: a spreadsheet's error in place of the text, which is lost; export the "
+        "column as text from where it comes"
+    )
+
+
 def inexact_uid(path: Path, row: int) -> CorpusError:
     return CorpusError(
         f"{path}, row {row}: the uid is a rounded number, some of its digits may be lost; export the column as text"
@@ -151,6 +180,13 @@ def repeated_uid(path: Path, row: int, first: int, count: int) -> CorpusError:
 def unknown_uid(path: Path, row: int, count: int, rows: int) -> CorpusError:
     return CorpusError(
         f"{path}, row {row}: no case has this uid ({count} such rows of {rows}); remove the row or add the case"
+    )
+
+
+def no_known_uid(path: Path, rows: int) -> CorpusError:
+    return CorpusError(
+        f"{path}: no case has the uid of any of its {rows} rows; the two files write their uids differently, as with "
+        "or without zeros at the start, or hold other cases: write them alike"
     )
 
 

@@ -20,7 +20,8 @@ def whole_uids(path: Path) -> str:
 
 
 def marks(path: Path, name: str, found: dict[str, int]) -> str:
-    listed = ", ".join(f"{count} cells of {name} hold {mark}" for mark, count in sorted(found.items()))
+    shown = {mark if mark.isprintable() else ascii(mark): count for mark, count in sorted(found.items())}
+    listed = ", ".join(f"{count} cells of {name} hold {mark}" for mark, count in shown.items())
     return f"{path}: {listed} and count as empty"
 
 

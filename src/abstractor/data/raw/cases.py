@@ -26,16 +26,23 @@ from abstractor.data.raw.tables import RawTable, read_table
 CaseCount = Annotated[int, Field(ge=1)] | None
 """Size of a slice; None: all cases."""
 
+_CODE = re.compile(r"0*([0-9]{1,3})(?:\.0*)?")
 _SHORT_NUMBER = re.compile(r"[+-]?[0-9]{1,4}(\.[0-9]{1,4})?")
 """A longer number may be somebody's; it is not quoted."""
 
 _LONGEST_UID = 100
 """Characters. Predictions and submissions hold uids and travel, so a narrative that stands in their column must not."""
 
-MARKS = frozenset(("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "(null)", "none", "\\n", "#null!", ".", "-"))
+_NUMBERS = ("nan", "-nan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan")
+_WORDS = ("na", "n/a", "n.a.", "#na", "#n/a", "#n/a n/a", "<na>", "nat", "null", "(null)", "none", "#null!")
+MARKS = frozenset((*_NUMBERS, *_WORDS, "\\n", ".", "-", "--"))
 """Whole cells, in small letters, that R, SQL, SAS, SPSS, spreadsheets and pandas write where there is nothing."""
 
-_LONGEST_MARK = max(map(len, MARKS))
+_UNSEEN = '"\u200b\ufeff'
+"""Around a mark, or alone in a cell: quotes of a cell quoted twice, and characters without width."""
+_LOST = re.compile(r"#{3,}|#[^\s#]{2,14}[?!]")
+"""What a spreadsheet writes in place of a cell that it could not compute or show, in any language."""
+_LONGEST_MARK = max(map(len, MARKS)) + 4
 _WHOLE_FLOAT = re.compile(r"([+-]?(?:0|[1-9][0-9]*))\.0+")
 """A whole number as pandas writes it in a column with gaps."""
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+")
@@ -194,11 +201,22 @@ def _texts(path: Path, name: str, table: RawTable, told: list[str]) -> list[str]
             raise messages.too_many_marks(path, row, name)
     lines = (text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text for text in column)
     texts = [unicodedata.normalize("NFC", text).strip() for text in lines]
-    marks = Counter(text for text in texts if len(text) <= _LONGEST_MARK and text.lower() in MARKS)
+    marks = Counter(text for text in texts if is_mark(text))
+    for row, text in zip(table.rows, texts, strict=True):
+        if text not in marks and _LOST.fullmatch(text):
+            raise messages.lost_cell(path, row, name)
     if not marks:
         return texts
     told.append(notes.marks(path, name, marks))
-    return ["" if len(text) <= _LONGEST_MARK and text.lower() in MARKS else text for text in texts]
+    return ["" if text in marks else text for text in texts]
+
+
+def is_mark(text: str) -> bool:
+    """Whether a cell, without blanks around it, is filled and says that there is nothing."""
+    if not text or len(text) > _LONGEST_MARK:
+        return False
+    bare = text.strip(_UNSEEN).lower()
+    return not bare or bare in MARKS
 
 
 def _overloaded(text: str) -> bool:
@@ -209,8 +227,10 @@ def _overloaded(text: str) -> bool:
 def _uids(path: Path, table: RawTable, told: list[str]) -> pd.Index:
     uids = _whole(path, table, [uid.strip() for uid in table.columns["uid"]], told)
     for row, uid in zip(table.rows, uids, strict=True):
-        if not uid or uid.lower() in MARKS:
+        if not uid or is_mark(uid):
             raise messages.empty_uid(path, row)
+        if _LOST.fullmatch(uid):
+            raise messages.lost_cell(path, row, "uid")
         if not uid.isprintable():
             raise messages.unprintable_uid(path, row)
         if len(uid) > _LONGEST_UID:
@@ -245,6 +265,8 @@ def _whole(path: Path, table: RawTable, uids: list[str], told: list[str]) -> lis
 def _same_cases(path: Path, table: RawTable, found: pd.Index, cases: pd.Index) -> None:
     # `isin` takes a second for 100,000 strings, an index is quick.
     unknown, missing = cases.get_indexer(found) < 0, found.get_indexer(cases) < 0
+    if unknown.all():
+        raise messages.no_known_uid(path, len(found))
     if unknown.any():
         raise messages.unknown_uid(path, _first(table, unknown), int(unknown.sum()), len(found))
     if missing.any():
@@ -252,21 +274,25 @@ def _same_cases(path: Path, table: RawTable, found: pd.Index, cases: pd.Index) -
 
 
 def _codes(path: Path, variable: Variable, table: RawTable, told: list[str]) -> list[int]:
-    """The code of each label; pandas writes `1.0` for 1 where a column has gaps."""
-    known = {"": NOT_CODED} | {f"{code}{end}": code for code in variable.codes for end in ("", ".0")}
+    """The code of each label; others write 1 as `1.0` where a column has gaps, as `1.00` or as `01`."""
     codes, marks = [], Counter[str]()
-    for row, label in zip(table.rows, table.columns[variable.name], strict=True):
-        code = known.get(label.strip())
-        if code is None and (mark := label.strip()).lower() in MARKS:
-            code, marks[mark] = NOT_CODED, marks[mark] + 1
-        if code is None:
-            number = _SHORT_NUMBER.fullmatch(label.strip())
-            found = number.group() if number else f"a text of {len(label)} characters"
-            raise messages.other_code(path, row, variable.name, variable.codes, found)
+    for row, cell in zip(table.rows, table.columns[variable.name], strict=True):
+        label = cell.strip()
+        code = int(number[1]) if (number := _CODE.fullmatch(label)) else NOT_CODED
+        if not number and is_mark(label):
+            marks[label] += 1
+        elif label and code not in variable.values:
+            raise messages.other_code(path, row, variable.name, variable.codes, _described(label))
         codes.append(code)
     if marks:
         told.append(notes.marks(path, variable.name, marks))
     return codes
+
+
+def _described(label: str) -> str:
+    if label.lower() in ("true", "false"):
+        return "a truth value (write 1 and 0)"
+    return label if _SHORT_NUMBER.fullmatch(label) else f"a text of {len(label)} characters"
 
 
 def _first(table: RawTable, mask: np.ndarray) -> int:

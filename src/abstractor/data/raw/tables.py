@@ -22,6 +22,8 @@ _SEPARATED = (".csv", ".tsv", ".txt")
 _DELIMITERS = ",\t;|"
 _NAMELESS = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")
 """Names of columns without a name, as spreadsheets and pandas leave them."""
+_SEP_LINE = re.compile(r'"?sep=.?"?\r?\n', re.IGNORECASE)
+"""A first line that tells a spreadsheet its delimiter."""
 _LONGEST_CELL = 2**31 - 1
 """Characters. The CSV parser's default of 131,072 would refuse a long narrative."""
 _EXPANSION, _ALWAYS = 100, 2 * 2**30
@@ -29,6 +31,8 @@ _EXPANSION, _ALWAYS = 100, 2 * 2**30
 kilobytes of Parquet can stand for terabytes of text."""
 _CELL = 50
 """Bytes of a cell in memory beside its characters."""
+_LONGEST_NAME = 200
+"""Characters of a cell in which the name of a column is looked for."""
 _ROWS = 100
 """Of a Parquet file, decoded at a time."""
 
@@ -93,15 +97,8 @@ def _key(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
-def _check_header(
-    path: Path,
-    header: list[str],
-    names: Sequence[str],
-    others: bool,
-    cells: Callable[[int], list[str]],
-    told: list[str],
-) -> None:
-    """Refuse columns that are missing, stand twice or are unknown; `cells` gives those of a column by its place."""
+def _check_names(path: Path, header: list[str], names: Sequence[str]) -> None:
+    """Refuse columns that are missing or stand twice."""
     places: dict[str, int] = {}
     for number, name in enumerate(header, 1):
         first = places.setdefault(name, number)
@@ -110,10 +107,25 @@ def _check_header(
     missing = [name for name in names if name not in header]
     if missing:
         raise messages.missing_columns(path, missing, len(header))
+
+
+def _check_rest(
+    path: Path,
+    header: list[str],
+    names: Sequence[str],
+    others: bool,
+    cells: Callable[[int], list[str]],
+    told: list[str],
+) -> None:
+    """Refuse columns that are unknown, or have cells and no name; `cells` gives those of a column by its place."""
+    unknown = [at for at, name in enumerate(header) if name not in names]
+    spare = [at for at in unknown if _NAMELESS.fullmatch(header[at])]
+    for at in spare:
+        # An index that pandas names in Parquet moves no cell, whatever it holds.
+        if not (others and header[at].startswith("__")) and not _says_nothing(cells(at)):
+            raise messages.nameless_column(path, at + 1)
     if others:
         return
-    unknown = [at for at, name in enumerate(header) if name not in names]
-    spare = [at for at in unknown if _NAMELESS.fullmatch(header[at]) and _says_nothing(cells(at))]
     if spare:
         told.append(notes.nameless(path, len(spare)))
     unknown = [at for at in unknown if at not in spare]
@@ -137,12 +149,13 @@ def _read_csv(path: Path, names: Sequence[str], others: bool, told: list[str]) -
         raise messages.empty_file(path)
     above = next(at for at, row in enumerate(rows) if not _blank(row))
     header = _renamed(path, [name.strip() for name in rows[above]], names, told)
+    _check_names(path, header, names)
     kept, numbers, dropped = _cases(path, rows[above:])
 
     def cells(at: int) -> list[str]:
         return [row[at] for row in kept]
 
-    _check_header(path, header, names, others, cells, told)
+    _check_rest(path, header, names, others, cells, told)
     if not kept:
         raise messages.header_alone(path)
     told += dropped
@@ -155,7 +168,11 @@ def _cases(path: Path, rows: list[list[str]]) -> tuple[list[list[str]], Sequence
     width, named = len(header), len(header)
     while named and not header[named - 1]:
         named -= 1
+    keys = {"id", *filter(None, map(_key, header))}
     kept, numbers, blank, repeated = [], [], 0, 0
+    below = [row for row in rows[1:] if not _blank(row)]
+    if below and all(len(row) == width + 1 for row in below) and _says_nothing([row[0] for row in below]):
+        raise messages.row_names(path, width)
     for number, row in enumerate(rows[1:], 1):
         first = row[0].strip() if row else ""
         if not first and _blank(row):
@@ -164,13 +181,26 @@ def _cases(path: Path, rows: list[list[str]]) -> tuple[list[list[str]], Sequence
         if first == header[0] and [cell.strip() for cell in row] == header:
             repeated += 1
             continue
-        if named <= len(row) < width:  # spreadsheets leave out some of the empty cells at the end
+        if _is_header(row, keys):
+            raise messages.other_header(path, number)
+        # Spreadsheets leave out some of the empty cells at the end.
+        if named <= len(row) < width and _blank(row[named:]):
             row = row + [""] * (width - len(row))
         if len(row) != width:
             raise messages.ragged_row(path, number, width, len(row))
         kept.append(row)
         numbers.append(number)
     return kept, numbers, [notes.left_out(path, blank, repeated)] if blank or repeated else []
+
+
+def _is_header(row: list[str], keys: set[str]) -> bool:
+    """Whether most of the columns' names stand in the row, in any order: tables were put below one another."""
+    filled = (cell for cell in row if cell.strip())
+    # Most rows are seen by their first cell to be none.
+    if _key(next(filled, "")[:_LONGEST_NAME]) not in keys:
+        return False
+    found = keys & {_key(cell[:_LONGEST_NAME]) for cell in row}
+    return len(found) > 1 and 2 * len(found) >= len(keys)
 
 
 def _blank(row: list[str]) -> bool:
@@ -188,6 +218,7 @@ def _csv_rows(path: Path, names: Sequence[str]) -> list[list[str]]:
     """All rows, header included, without the blank ones at the end."""
     csv.field_size_limit(_LONGEST_CELL)
     text = _text(path)
+    text = text[match.end() :] if (match := _SEP_LINE.match(text)) else text
     rows: list[list[str]] = []
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, names), strict=True):
@@ -247,7 +278,8 @@ def _read_parquet(path: Path, names: Sequence[str], others: bool, told: list[str
 
     if sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)) > room:
         raise messages.too_large(path, _ALWAYS, _EXPANSION)
-    _check_header(path, header, names, others, cells, told)
+    _check_names(path, header, names)
+    _check_rest(path, header, names, others, cells, told)
     if not file.metadata.num_rows:
         raise messages.no_rows(path)
     columns = {name: cells(header.index(name)) for name in names}

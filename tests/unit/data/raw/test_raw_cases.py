@@ -88,10 +88,18 @@ def test_keeps_narratives(book: Codebook, put: Callable[..., Path], cell: str, t
         FEATURES.replace("\n", "\r\n"),
         "\ufeff" + FEATURES,
         FEATURES + "\n\n",
+        "sep=,\n" + FEATURES,
         FEATURES.removesuffix("\n"),
         "Coroner,extra,uid, Police \n,1,b," + f"{MARKER} left a note.\nNo note ({MARKER}).,2,a,\n",
     ],
-    ids=["crlf", "bom", "blank lines at the end", "no last line end", "other order and columns"],
+    ids=[
+        "crlf",
+        "bom",
+        "blank lines at the end",
+        "a sep line",
+        "no last line end",
+        "other order and columns",
+    ],
 )
 def test_reads_variants_alike(book: Codebook, put: Callable[..., Path], content: str) -> None:
     found = read_features(put(content), book)
@@ -124,7 +132,7 @@ def test_refuses_parquet_whose_names_are_no_text(tmp_path: Path, book: Codebook)
 
 
 def test_reads_labels(book: Codebook, put: Callable[..., Path]) -> None:
-    found = read_labels(put("Place,uid,Note\n2.0,b,\n , a,1\n"), book, ["a", "b"])
+    found = read_labels(put("Place,uid,Note\n2.00,b,\n , a,01\n"), book, ["a", "b"])
 
     assert (found.dtypes == np.int16).all()
     assert found.to_dict("index") == {"a": {"Note": 1, "Place": NOT_CODED}, "b": {"Note": NOT_CODED, "Place": 2}}
@@ -190,6 +198,19 @@ BAD_FEATURES = {
     "too few cells": (FEATURES + f"c,{MARKER}\n", ["row 3", "expected 3 cells", "found 2"]),
     "a short row behind a blank one": ("uid,Police,Coroner\na,x,\n\nb,y\n", ["row 3", "found 2"]),
     "a header again and a uid twice": ("uid,Police,Coroner\na,x,\nuid,Police,Coroner\na,y,\n", ["row 3", "as row 1"]),
+    "a comma behind which nameless columns follow": (
+        f"uid,Police,Coroner,,\na,{MARKER}, then,x,\nb,y,z\n",
+        ["column 4 has no name"],
+    ),
+    "text in a nameless column of every row": ("uid,Police,,Coroner\na,x, y,z\n", ["column 3 has no name"]),
+    "a comma in a short row": (f"uid,Police,Coroner,,\na,x,y,,\nb,{MARKER}, then,x\n", ["row 2", "found 4"]),
+    "a header again in another order": (FEATURES + "uid,Coroner,Police\nc,x,y\n", ["row 3", "another order"]),
+    "a header again in capitals": (FEATURES + "UID,POLICE,CORONER\nc,x,y\n", ["row 3", "another order"]),
+    "a title above": (f"{MARKER} of a year\n" + FEATURES, ["no column uid, Police, Coroner among its 1"]),
+    "names of rows": ("uid,Police,Coroner\n1,a,x,y\n2,b,x,y\n", ["3 cells and every row one more", "row.names"]),
+    "an error of a spreadsheet": (FEATURES + "c,#NAME?,x\n", ["row 3, column Police", "which is lost"]),
+    "a cell that a spreadsheet could not show": (FEATURES + "c,x,########\n", ["row 3, column Coroner", "lost"]),
+    "an error in place of a uid": (FEATURES + "#REF!,x,\n", ["row 3, column uid", "lost"]),
     "unclosed quote": (FEATURES + f'c,"{MARKER},\nd,x,y\n', ["row 3", "quote is not closed"]),
     "quote within": (FEATURES + f'c,"a "{MARKER}" b",\n', ["row 3", "not doubled"]),
     "unclosed quote in the header": (f'uid,"Police,Coroner\na,{MARKER},\n', ["header", "quote is not closed"]),
@@ -224,6 +245,8 @@ BAD_LABELS = {
     "binary out of range": ("uid,Note,Place\na,2,2\nb,1,1\n", ["row 1", "Note", "expected 0, 1 or", "found 2"]),
     "negative": ("uid,Note,Place\na,-1,2\nb,1,1\n", ["row 1", "Note", "found -1"]),
     "no whole number": ("uid,Note,Place\na,0.5,2\nb,1,1\n", ["row 1", "Note", "found 0.5"]),
+    "a truth value": ("uid,Note,Place\na,TRUE,2\nb,1,1\n", ["row 1", "Note", "write 1 and 0"]),
+    "uids of another form": ("uid,Note,Place\n0a,1,2\n0b,1,1\n", ["any of its 2 rows", "differently"]),
     "a word": (f"uid,Note,Place\na,{MARKER},2\nb,1,1\n", ["row 1", "Note", "a text of 10 characters"]),
     "a long number": ("uid,Note,Place\na,5550100199,2\nb,1,1\n", ["row 1", "Note", "a text of 10 characters"]),
     "a narrative in a label": (f"uid,Note,Place\na,0,2\nb,{MARKER} said so.,1\n", ["row 2", "a text of 19 characters"]),
@@ -329,4 +352,4 @@ def test_refuses_a_csv_file_named_parquet(tmp_path: Path, book: Codebook, capsys
 def test_refuses_truth_values_as_labels(tmp_path: Path, book: Codebook, capsys: pytest.CaptureFixture[str]) -> None:
     pd.DataFrame({"uid": ["a"], "Note": [True], "Place": [1]}).to_parquet(tmp_path / "l.parquet")
 
-    assert "column Note" in refusal(lambda: read_labels(tmp_path / "l.parquet", book, ["a"]), capsys)
+    assert "write 1 and 0" in refusal(lambda: read_labels(tmp_path / "l.parquet", book, ["a"]), capsys)

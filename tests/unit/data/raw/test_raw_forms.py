@@ -131,6 +131,13 @@ def test_a_mark_of_nothing_is_empty(book: Codebook, put: Callable[..., Path], ma
         read_features(put(f"uid,report_a,report_b\n{mark},x,\n"), book)
 
 
+@pytest.mark.parametrize("cell", ['"""NA"""', "\u200b", "\ufeff", "\u200bNA"])
+def test_what_nobody_sees_around_a_mark_makes_no_text(book: Codebook, put: Callable[..., Path], cell: str) -> None:
+    told: list[str] = []
+    assert read_features(put(f"uid,report_a,report_b\na,{cell},x\n"), book, told)["report_a"].tolist() == [""]
+    assert "1 cells of report_a hold " in told[0] and told[0].isprintable()
+
+
 def table(path: Path, uids: pa.Array) -> Path:
     texts = [f"Report {row}." for row in range(len(uids))]
     pq.write_table(pa.table({"uid": uids, "report_a": texts, "report_b": texts}), path)
