@@ -13,7 +13,7 @@ from abstractor.base.files import replaced
 from abstractor.base.messages import raw as messages
 from abstractor.base.messages import raw_notes as notes
 from abstractor.data.cases import codebook as codebooks
-from abstractor.data.cases.codebook import MAX_CODES
+from abstractor.data.cases.codebook import MAX_CODES, RESERVED
 from abstractor.data.install import TODO, check_name, write_csv
 from abstractor.data.raw.cases import is_mark, read_uids
 from abstractor.data.raw.tables import read_table
@@ -71,6 +71,7 @@ def draft(name: str, source: Path, out: Path) -> Draft:
     if not narratives or not codes:
         raise messages.nothing_to_draft(source, bool(narratives))
     plain = _plain_names([*narratives, *codes])
+    told += [notes.reserved(source, column, plain[column]) for column in plain if column in RESERVED]
     variables = [_variable(plain[name], found) for name, found in codes.items()]
     coded = [row for row in range(len(uids)) if any(found[row] for found in codes.values())]
     rest = sorted(set(range(len(uids))) - set(coded))
@@ -120,7 +121,7 @@ def _plain_names(columns: Sequence[str]) -> dict[str, str]:
     for column in columns:
         name = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_") or "column"
         name = name if name[0].isalpha() else f"v_{name}"
-        while name in names.values():
+        while name in names.values() or name in RESERVED:
             name += "_"
         names[column] = name
     return names

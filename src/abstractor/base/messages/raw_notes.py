@@ -11,6 +11,10 @@ def nameless(path: Path, count: int) -> str:
     return f"{path}: {count} columns without a name, empty or a count of the rows, are left out"
 
 
+def reserved(path: Path, column: str, name: str) -> str:
+    return f"{path}: column {column} is named {name} in the draft, since {column} is reserved"
+
+
 def left_out(path: Path, blank: int, repeated: int) -> str:
     return f"{path}: {blank} blank rows and {repeated} repeated headers are left out"
 
@@ -34,12 +38,30 @@ def copies_across(count: int) -> str:
 
 
 def labels_kept(count: int) -> str:
-    return f"{count} new cases keep the labels that the former ones of the same uids had"
+    return f"{count} new cases keep the labels that the former ones of the same uids and texts had"
 
 
 def labels_saved(path: Path, cases: int | None = None) -> str:
-    which = f"those of {cases} cases are not among the new ones'" if cases else "they are of another codebook"
-    return f"former labels are left out, since {which}; all of them stand in {path}"
+    which = f"of {cases} cases " if cases else ""
+    return (
+        f"former labels {which}are left out: the case, its text or the codebook is another, or the new labels do not "
+        f"code it; all of them stand in {path}"
+    )
+
+
+def codebook_kept(path: Path) -> str:
+    return f"no codebook.yaml came along; {path} is used as it is"
+
+
+def codes_left_out(path: Path, count: int) -> str:
+    return f"{path}: {count} columns of codes are left out; labels of new cases come as test_labels (`make corpus`)"
+
+
+def uids_alike(count: int) -> str:
+    return (
+        f"{count} new cases have the uid of a training case but for capitals, zeros at its start or .0 at its end; if "
+        "they are the same cases, take them out of one of the two"
+    )
 
 
 def codebook_saved(path: Path) -> str:

@@ -16,7 +16,8 @@ from abstractor.base.yaml_file import read_yaml
 MAX_CODES = 26
 """A language model answers a categorical question with one letter."""
 
-_RESERVED = ("uid", "fold", "model", "system", "mean")
+RESERVED = ("uid", "fold", "model", "system", "mean")
+"""Names of columns in tables of predictions and folds."""
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 _Text = Annotated[str, Field(pattern=r"\S")]
@@ -130,7 +131,7 @@ def load(path: Path) -> Codebook:
     for name, count in Counter([*file.narratives, *(entry.name for entry in file.variables)]).items():
         if count > 1:
             raise messages.repeated_name(path, name, count)
-        if name in _RESERVED:
+        if name in RESERVED:
             raise messages.reserved_name(path, name)
     variables = tuple(_variable(path, entry) for entry in file.variables)
     return Codebook(file.dataset, file.unit, file.narratives, variables)
