@@ -89,7 +89,7 @@ baseline: setup ## the score to beat, in seconds (NAME=mine: of that corpus)
 
 new-cases: setup ## put new cases in place: make new-cases FROM=file.csv
 	@$(if $(FROM),,echo "usage: make new-cases FROM=file.csv" >&2; exit 2)
-	$(owner_only) python stages/import_new_cases.py "$(FROM)"
+	$(owner_only) python stages/import_new_cases.py "$(FROM)" $(if $(NAME),"$(NAME)")
 
 remote: setup ## where models wait for others: make remote URL=ssh://host/dir
 	@$(if $(URL),,echo "usage: make remote URL=ssh://host/folder (or a folder, or s3://bucket/folder)" >&2; exit 2)

@@ -1,6 +1,7 @@
 """Lays a corpus down under data/: always the same five CSV files and a codebook, checked as the stages check them."""
 
 import csv
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -30,11 +31,13 @@ from abstractor.data.raw.cases import (
     read_uids,
 )
 from abstractor.data.raw.problems import Problems
-from abstractor.data.raw.tables import suffixed
+from abstractor.data.raw.tables import read_table, suffixed
 
 MADE = "demo"
 """The corpus that its own stage makes."""
 
+_NO_TEXT = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+"""Words that YAML, in one of its versions, reads as another type."""
 
 TODO = "TODO"
 """Stands in a drafted codebook where a person has to write."""
@@ -78,13 +81,19 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
         CodebookError: the codebook breaks its own.
     """
     check_name(name)
-    target, chosen = data / "codebooks" / f"{name}.yaml", codebook or source / "codebook.yaml"
-    if codebook is None and not chosen.is_file():
-        if not target.is_file():
-            raise messages.no_codebook(chosen)
-        chosen = target
-    book, folder = codebooks.load(chosen), data / "raw" / name
+    if not source.is_dir():
+        raise messages.no_source(source)
+    target, folder = data / "codebooks" / f"{name}.yaml", data / "raw" / name
+    if folder.is_dir() and folder.samefile(source):
+        raise messages.source_is_target(folder)
     told: list[str] = []
+    chosen = codebook or _codebook(source)
+    if chosen is None:
+        if not target.is_file():
+            raise messages.no_codebook(source / "codebook.yaml")
+        chosen = target
+        told.append(notes.codebook_kept(target))
+    book = codebooks.load(chosen)
     problems = Problems()
     with problems.gathered():
         _check_written(chosen, book)
@@ -106,9 +115,7 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
             told += _met(training.cases, new.cases.cases)
     problems.settle()
     assert training and new
-    labels = new.cases.labels
-    if not found["test_labels"]:
-        labels = _with_former(folder / "test_labels.csv", book, labels, told)
+    labels = _with_former(folder, target, book, new.cases, told)
     same, before = _same_content(chosen, target), (folder / "train_features.csv").exists()
     if target.is_file() and not same:
         told.append(notes.codebook_saved(_saved(target, folder / "codebook.yaml")))
@@ -120,8 +127,8 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
 def lay_new_cases(name: str, source: Path, data: Path) -> Imported:
     """Check a file of new cases and lay it down as those of corpus `name`, whose training files need not be there.
 
-    Labels that the former new cases have stay with the cases of the same uid. Where others would be lost, the former
-    file is kept beside.
+    Labels that the former new cases have stay with the cases of the same uid and text. Where others would be lost, the
+    former file is kept beside.
 
     Args:
         name: of a corpus whose codebook is there.
@@ -149,16 +156,16 @@ def lay_new_cases(name: str, source: Path, data: Path) -> Imported:
     else:
         told += _copies(new.cases.cases, "new")
     before = (folder / "test_features.csv").exists()
-    labels = _with_former(folder / "test_labels.csv", book, new.cases.labels, told)
+    labels = _with_former(folder, target, book, new.cases, told)
     _lay(folder, _new_tables(book, new, labels), None)
     return Imported(0, len(labels), _coded(labels), before, told)
 
 
 def _check_written(path: Path, book: Codebook) -> None:
     """Refuse a draft: a language model would be asked what stands in it."""
-    texts = {variable.name: [variable.definition, *variable.values.values()] for variable in book.variables}
+    texts = {each.name: [each.definition, each.question, *each.values.values()] for each in book.variables}
     texts |= {name: [text] for name, text in book.narratives.items()} | {"unit": [book.unit]}
-    unwritten = [name for name, found in texts.items() if TODO in found]
+    unwritten = [name for name, found in texts.items() if any(re.search(rf"\b{TODO}\b", text) for text in found)]
     if unwritten:
         raise messages.unwritten(path, unwritten, TODO)
 
@@ -175,6 +182,10 @@ def _new_cases(features: Path, labels: Path | None, layout: Path | None, book: C
     problems = Problems()
     cases, order = read_features(features, book, told), read_uids(features)
     coded, asked = _no_labels(book, order), Layout(tuple(order), book.names)
+    names = {name.casefold() for name in book.names}
+    codes = sum(name.casefold() in names for name in read_table(features, ["uid"], others=True).header)
+    if codes and not labels:
+        told.append(notes.codes_left_out(features, codes))
     with problems.gathered():
         if labels:
             coded = read_labels(labels, book, order, told).loc[order]
@@ -196,7 +207,14 @@ def _met(training: pd.DataFrame, new: pd.DataFrame) -> list[str]:
         raise messages.on_both_sides(int(both.sum()))
     across = int(copies.keys(new).isin(set(copies.keys(training))).sum())
     found = _copies(training, "training") + _copies(new, "new")
+    alike = int(new.index.map(_loose).isin(training.index.map(_loose)).sum())
+    found += [notes.uids_alike(alike)] if alike else []
     return found + ([notes.copies_across(across)] if across else [])
+
+
+def _loose(uid: str) -> str:
+    """The same for a uid in other capitals, as a float, or without zeros at its start."""
+    return re.sub(r"\.0+$", "", uid.casefold()).lstrip("0")
 
 
 def _copies(cases: pd.DataFrame, where: str) -> list[str]:
@@ -204,22 +222,34 @@ def _copies(cases: pd.DataFrame, where: str) -> list[str]:
     return [notes.copies(len(cases), count, where)] if count else []
 
 
-def _with_former(path: Path, book: Codebook, labels: pd.DataFrame, told: list[str]) -> pd.DataFrame:
-    """Labels with those that the former file has for the same uids; a file with labels of others is kept beside."""
+def _with_former(folder: Path, codebook: Path, book: Codebook, new: Coded, told: list[str]) -> pd.DataFrame:
+    """The labels of new cases; where none are coded, those that the former ones of the same uids and texts have.
+
+    A label of a variable whose kind or values changed is none of today's. A file of which a label is lost is kept.
+    """
+    path, labels = folder / "test_labels.csv", new.labels.copy()
+    if not path.is_file():
+        return labels
     try:
-        former = read_labels(path, book, read_uids(path)) if path.is_file() else labels.iloc[:0]
-    except CorpusError:  # of another codebook, say
+        before = codebooks.load(codebook) if codebook.is_file() else book
+        former = read_labels(path, before, read_uids(path))
+        texts = copies.keys(read_features(folder / "test_features.csv", before))
+    except (CodebookError, CorpusError):  # not all there, or edited since
         told.append(notes.labels_saved(_saved(path)))
         return labels
     former = former[(former != NOT_CODED).any(axis=1)]
+    kinds = {each.name: (each.kind, each.values) for each in before.variables}
+    same = [each.name for each in book.variables if kinds.get(each.name) == (each.kind, each.values)]
     kept = former.index.intersection(labels.index)
-    if len(kept):
+    kept = kept[(texts.reindex(kept) == copies.keys(new.cases).reindex(kept)).to_numpy()]
+    if not _coded(labels) and _coded(former.loc[kept, same]):
         told.append(notes.labels_kept(len(kept)))
-    if len(kept) < len(former):
-        told.append(notes.labels_saved(_saved(path), len(former) - len(kept)))
-    merged = labels.copy()
-    merged.loc[kept] = former.loc[kept]
-    return merged
+        labels.loc[kept, same] = former.loc[kept, same]
+    still = (labels.loc[kept, same] != NOT_CODED).reindex(former.index, columns=former.columns, fill_value=False)
+    lost = int(((former != NOT_CODED) & ~still).any(axis=1).sum())
+    if lost:
+        told.append(notes.labels_saved(_saved(path), lost))
+    return labels
 
 
 def _saved(path: Path, like: Path | None = None) -> Path:
@@ -302,6 +332,8 @@ def check_name(name: str) -> None:
         TypeAdapter(CorpusName).validate_python(name)
     except ValidationError:
         raise messages.other_name() from None
+    if name in _NO_TEXT:
+        raise messages.other_name()
     if name == MADE:
         raise messages.made_corpus(MADE)
 
@@ -324,11 +356,21 @@ def _new_tables(book: Codebook, new: _New, labels: pd.DataFrame) -> dict[str, _T
 
 
 def _file(source: Path, stem: str) -> Path | None:
-    paths = sorted(path for path in source.glob("*") if path.stem.lower() == stem and suffixed(path))
+    named = sorted(path for path in source.glob("*") if path.name.lower().startswith(f"{stem}."))
+    if unread := [path for path in named if not suffixed(path)]:
+        raise messages.other_suffix(unread[0])
+    paths = [path for path in named if path.stem.lower() == stem]
     if len(paths) > 1:
         raise messages.several_files(source, [path.name for path in paths])
     if stem not in _OPTIONAL and not paths:
         raise messages.no_such_file(source, stem)
+    return paths[0] if paths else None
+
+
+def _codebook(source: Path) -> Path | None:
+    paths = sorted(path for path in source.glob("*") if path.name.lower() in ("codebook.yaml", "codebook.yml"))
+    if len(paths) > 1:
+        raise messages.several_files(source, [path.name for path in paths])
     return paths[0] if paths else None
 
 

@@ -209,7 +209,16 @@ def no_codebook(path: Path) -> CorpusError:
 
 
 def other_name() -> CorpusError:
-    return CorpusError("the name of a corpus is a-z, 0-9 and _, starting with a letter; choose another")
+    return CorpusError(
+        "the name of a corpus is a-z, 0-9 and _, starting with a letter, and no word that YAML reads as another type, "
+        "such as null or no; choose another"
+    )
+
+
+def other_corpus(asked: str, chosen: str) -> CorpusError:
+    return CorpusError(
+        f"the chosen corpus is {chosen}, not {asked}; leave out NAME, or write `corpus: {asked}` in params.yaml"
+    )
 
 
 def made_corpus(name: str) -> CorpusError:
@@ -234,6 +243,17 @@ def nothing_to_draft(path: Path, texts: bool) -> CorpusError:
 
 def no_such_file(source: Path, stem: str) -> CorpusError:
     return CorpusError(f"{source} holds neither {stem}.csv nor {stem}.parquet; one of them is needed")
+
+
+def other_suffix(path: Path) -> CorpusError:
+    return CorpusError(
+        f"{path} would not be read; expected .csv, .tsv, .txt or .parquet: export it as one of these, or move it away"
+    )
+
+
+def no_source(source: Path) -> CorpusError:
+    found = "a file" if source.exists() else "nothing"
+    return CorpusError(f"{source}: expected a folder of tables and their codebook, found {found}; name the folder")
 
 
 def several_files(source: Path, names: Sequence[str]) -> CorpusError:

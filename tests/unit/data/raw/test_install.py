@@ -122,11 +122,28 @@ def test_takes_the_codebook_that_is_named_or_there(project: Path, run: Callable[
     code, printed = run("import_corpus", "tiny", "from")
     assert code == 2 and "from/codebook.yaml is missing" in printed
     assert run("import_corpus", "tiny", "from", "other.yaml")[0] == 0
-    assert run("import_corpus", "tiny", "from")[0] == 0
+    code, printed = run("import_corpus", "tiny", "from")
+    assert code == 0 and "data/codebooks/tiny.yaml is used as it is" in printed
     assert (project / "data/codebooks/tiny.yaml").read_text() == CODEBOOK
+    changed = CODEBOOK.replace("left", "found")
+    (project / "from/Codebook.YML").write_text(changed)
+    assert run("import_corpus", "tiny", "from")[0] == 0
+    assert (project / "data/codebooks/tiny.yaml").read_text() == changed
+    (project / "from/codebook.yaml").write_text(CODEBOOK)
+    code, printed = run("import_corpus", "tiny", "from")
+    assert code == 2 and "holds both Codebook.YML and codebook.yaml" in printed
 
 
-@pytest.mark.parametrize("name", ["Tiny", "2tiny", "ti-ny", "../tiny", "", "tiny\n"])
+def test_refuses_a_source_that_is_no_folder(project: Path, run: Callable[..., tuple[int, str]]) -> None:
+    for source, found in {"nowhere": "nothing", "from/train_labels.csv": "a file"}.items():
+        code, printed = run("import_corpus", "tiny", source)
+        assert code == 2 and f"{source}: expected a folder of tables and their codebook, found {found}" in printed
+    run("import_corpus", "tiny", "from")
+    code, printed = run("import_new_cases", "from")
+    assert code == 2 and "from is a folder; expected a file" in printed
+
+
+@pytest.mark.parametrize("name", ["Tiny", "2tiny", "ti-ny", "../tiny", "", "tiny\n", "null", "no"])
 def test_refuses_a_name(project: Path, run: Callable[..., tuple[int, str]], name: str) -> None:
     code, printed = run("import_corpus", name, "from")
 
@@ -154,6 +171,8 @@ BAD_SOURCE = {
     "a format of others": ("submission_format.csv", "uid,Note,Place\nz,1,1\ny,1,1\nx,1,1\n", ["row 3", "no case"]),
     "a format without": ("submission_format.csv", "uid,Note\nz,1\ny,1\n", ["submission_format.csv", "column Place"]),
     "labels of others": ("test_labels.csv", "uid,Note,Place\nz,1,1\ny,1,1\nx,1,1\n", ["test_labels.csv, row 3"]),
+    "labels in a workbook": ("test_labels.xlsx", "", ["test_labels.xlsx would not be read"]),
+    "labels zipped": ("test_labels.csv.gz", "", ["test_labels.csv.gz would not be read"]),
     "both formats": ("train_labels.parquet", "", ["holds both train_labels.csv and train_labels.parquet"]),
 }
 
@@ -187,6 +206,10 @@ def test_new_cases_need_no_training_data(project: Path, run: Callable[..., tuple
     assert (raw / "test_labels.csv").read_text() == "uid,Note,Place\nz,,\ny,,\n"
     assert (raw / "submission_format.csv").read_text() == "uid,Note,Place\nz,0,1\ny,0,1\n"
     assert run("prepare_new")[0] == 0
+    before = content(raw)
+    assert run("import_new_cases", "from/test_features.csv", "tiny")[0] == 0
+    code, printed = run("import_new_cases", "from/test_features.csv", "other")
+    assert code == 2 and "corpus is tiny, not other" in printed and content(raw) == before
 
 
 def test_bad_new_cases_change_nothing(project: Path, run: Callable[..., tuple[int, str]]) -> None:
