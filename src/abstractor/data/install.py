@@ -233,6 +233,8 @@ def _with_former(folder: Path, codebook: Path, book: Codebook, new: Coded, told:
     try:
         before = codebooks.load(codebook) if codebook.is_file() else book
         former = read_labels(path, before, read_uids(path))
+        if not _coded(former):
+            return labels
         texts = copies.keys(read_features(folder / "test_features.csv", before))
     except (CodebookError, CorpusError):  # not all there, or edited since
         told.append(notes.labels_saved(_saved(path)))
@@ -242,7 +244,8 @@ def _with_former(folder: Path, codebook: Path, book: Codebook, new: Coded, told:
     same = [each.name for each in book.variables if kinds.get(each.name) == (each.kind, each.values)]
     kept = former.index.intersection(labels.index)
     kept = kept[(texts.reindex(kept) == copies.keys(new.cases).reindex(kept)).to_numpy()]
-    if not _coded(labels) and _coded(former.loc[kept, same]):
+    kept = kept[(former.loc[kept, same] != NOT_CODED).any(axis=1)]
+    if len(kept) and not _coded(labels):
         told.append(notes.labels_kept(len(kept)))
         labels.loc[kept, same] = former.loc[kept, same]
     still = (labels.loc[kept, same] != NOT_CODED).reindex(former.index, columns=former.columns, fill_value=False)

@@ -46,8 +46,8 @@ def unknown_columns(path: Path, first: int, length: int, count: int) -> CorpusEr
 
 def nameless_column(path: Path, column: int) -> CorpusError:
     return CorpusError(
-        f"{path}: column {column} has no name, and its cells do not just count the rows; name it, or quote the cell "
-        "that holds commas and so moved the cells behind it"
+        f"{path}: column {column} has no name, and its cells do not just count the rows; remove or name it, or "
+        "quote the cell that holds commas and so moved those behind it"
     )
 
 

@@ -109,6 +109,9 @@ def test_leaves_out_columns_that_say_nothing(book: Codebook, put: Callable[..., 
     table.to_parquet(tmp_path / "l.parquet")
     assert len(read_labels(tmp_path / "l.parquet", book, ["a", "b"], told)) == 2
     assert len(told) == 4
+    texts = pd.DataFrame({"uid": ["a", "b"], "report_a": ["x", "y"], "report_b": ["", ""]}, index=pd.Index([7, 3]))
+    texts.to_parquet(tmp_path / "f.parquet")
+    assert len(read_features(tmp_path / "f.parquet", book)) == 2
     for text in (f",uid,{header}\n7,a,1,1\n1,b,0,2\n", f"uid,{header},,\na,1,1,,5\nb,0,2,,\n"):
         with pytest.raises(UserError, match="name"):
             read_labels(put(text), book, ["a", "b"])
