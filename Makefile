@@ -19,6 +19,9 @@ export TOKENIZERS_PARALLELISM := false
 # The stages' commands say `python`: it must be this environment's.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# Only what is typed behind `make` is meant: some shells export a NAME of their own.
+$(foreach name,NAME FROM URL REV ROWS PARAMS QUICK,$(if $(filter environment,$(origin $(name))),$(eval $(name) :=)))
+
 # A user's settings would bring other modules, or have pip install elsewhere.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON
 export PIP_USER := 0
