@@ -35,12 +35,15 @@ def problems(
     except ValueError as error:
         yield PARAMS, str(error)
         return
-    corpus, smallest = str(params.get("corpus")), params.get("smallest_count")
+    corpus, smallest = params.get("corpus"), params.get("smallest_count")
+    if not isinstance(corpus, str):
+        yield PARAMS, "corpus: expected a name; without it nothing says which earlier scores are of the same cases"
+        return
     if not isinstance(smallest, int) or isinstance(smallest, bool) or smallest < 0:
         yield PARAMS, "smallest_count: expected a whole number from 0; without it nothing says what may be released"
         return
     # Cases of another corpus are other cases, however many there are.
-    before = [commit for commit, name in zip(earlier, known, strict=True) if str(name) == corpus]
+    before = [commit for commit, name in zip(earlier, known, strict=True) if name == corpus]
     for path in index if smallest else ():
         try:
             if path == BINS:

@@ -114,9 +114,13 @@ def test_the_bins_of_the_reliability_plot_are_counted(row: str, refused: bool) -
     assert [path for path, why in released.problems(index, [], {}) if why] == [released.BINS] * refused
 
 
-@pytest.mark.parametrize("line", ["", "smallest_count:", "smallest_count: ten", "smallest_count: true", "- a"])
-def test_parameters_that_name_no_smallest_count_are_refused(line: str) -> None:
-    index = {"params.yaml": f"{line}\n".encode(), "metrics/evaluate.json": b"{}"}
+@pytest.mark.parametrize(
+    "params",
+    ["corpus: mine", "- a", "corpus: [mine]\nsmallest_count: 10", "smallest_count: 10"]
+    + [f"corpus: mine\nsmallest_count: {value}" for value in ("", "ten", "true", "-1", "9.5")],
+)
+def test_parameters_that_say_not_what_may_be_released_are_refused(params: str) -> None:
+    index = {"params.yaml": f"{params}\n".encode(), "metrics/evaluate.json": b"{}"}
     assert [path for path, why in released.problems(index, [], {}) if why] == ["params.yaml"]
 
 
