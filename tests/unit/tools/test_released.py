@@ -106,7 +106,14 @@ def test_the_plot_of_f1s_is_looked_at_too(f1: str, refused: bool) -> None:
 
 @pytest.mark.parametrize(
     ("row", "refused"),
-    [("0.5,0.5,40", False), ("0.01,0.01,999", False), ("0.5,0.5,3", True), ("0.9,0.97,100", True), ("0.5,,40", True)],
+    [
+        ("0.5,0.5,40", False),
+        ("0.01,0.01,999", False),
+        ("0.5,0.5,3", True),
+        ("0.9,0.97,100", True),
+        ("0.1,0.03,100", True),
+        ("0.5,,40", True),
+    ],
 )
 def test_the_bins_of_the_reliability_plot_are_counted(row: str, refused: bool) -> None:
     index = {"params.yaml": b"corpus: mine\nsmallest_count: 10\n"}
@@ -126,7 +133,7 @@ def test_parameters_that_say_not_what_may_be_released_are_refused(params: str) -
 
 @pytest.mark.parametrize(
     "content",
-    ["[", '{"cases": "240", "f1": {"A": 0.5}}', '{"cases": 99, "f1": {"A": -0.05, "B": 1e999}}', "[" * 99_999],
+    ["[", '{"cases": "240", "f1": {"A": 0.5}}', '{"cases": 1e999, "f1": {"A": 0.5, "B": 0.5}}', "[" * 99_999],
 )
 def test_metrics_of_wrong_types_are_refused_in_words(content: str) -> None:
     index = {"params.yaml": b"corpus: mine\nsmallest_count: 10\n", "metrics/evaluate.json": content.encode()}
