@@ -119,7 +119,7 @@ def problem(entry: Entry, known: Names) -> str | None:
     narratives, variables = ({key(name) for name in group} for group in (known.narratives, known.variables))
     groups = list(_heads(text, narratives | variables, 1 if suffix in CODE else HEAD))
     if suffix in RECORDS:
-        groups.append(_keys(text, known))
+        groups.append(_keys(text))
     if any(columns & narratives for columns in groups):
         return "a narrative column"
     if any(columns & UIDS and columns & variables for columns in groups):
@@ -227,11 +227,10 @@ def _heads(text: str, names: set[str], lines: int) -> Iterator[set[str]]:
             yield set(words)
 
 
-def _keys(text: str, known: Names) -> set[str]:
-    """The known names, as keys, that stand as a key of JSON or YAML, or head a column in HTML."""
-    wanted = "|".join(map(re.escape, sorted(known.narratives | known.variables | UIDS)))
-    before, after = r"(?:(?:^|[\s{,\[])[\"']?|<th[^>]*>\s*)", r"(?:[\"']?\s*:|\s*</th>)"
-    return {key(name) for name in re.findall(f"{before}({wanted}){after}", text, re.MULTILINE)}
+def _keys(text: str) -> set[str]:
+    """What stands as a key of JSON or YAML, or heads a column in HTML, as keys."""
+    found = re.findall(r"(?:^[ -]*|[\"'{,\[>] *)(\w[\w .-]{0,80})(?:[\"']?\s*:|\s*</th>)", text, re.MULTILINE)
+    return {key(name) for name in set(found)}
 
 
 def _git(folder: Path, *command: str, given: bytes = b"") -> bytes:

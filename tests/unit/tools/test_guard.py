@@ -84,6 +84,8 @@ def test_the_hook_refuses_a_narrative_and_shows_nothing_of_it(clone: Path) -> No
         ("notes.txt", "Cases of a year\n\nuid,report_a\n", "a narrative column"),
         ("notes.md", "# Notes\n\n| no | Narrative LE |\n|---|---|\n", "a narrative column"),
         ("notes.txt", "ID Argument wet_floor\n1 0 1\n", "uids with coded variables"),
+        ("notes.json", '[{"Report A": "x"}]', "a narrative column"),
+        ("notes.yaml", "- no: 1\n  report a: |\n    x\n", "a narrative column"),
         ("notes.json", '[{"case": 1, "wet_floor": 1}]', "uids with coded variables"),
         ("metrics/curves/p.csv", "case,wet_floor\n1,1\n", "uids with coded variables"),
         ("metrics/plots/p.csv", "uid\tp\n1\t0.5\n", "not what a stage writes there"),
