@@ -54,12 +54,17 @@ checkout:
 	@for folder in stages tools benchmarks; do [ -d $$folder/abstractor ] || { echo "error: expected $$folder/abstractor" \
 	  "to be a link to ../src/abstractor, found none: git made no links here; on a file system that has them, run" \
 	  "\`git config core.symlinks true\` and \`git checkout -- stages tools benchmarks\`" >&2; exit 2; }; done
-	@git config core.hooksPath >/dev/null 2>&1 || git config core.hooksPath tools/hooks 2>/dev/null || true
-	@hook=$$(git rev-parse --git-path hooks/pre-commit 2>/dev/null); \
-	  [[ $$hook -ef tools/hooks/pre-commit && -x $$hook ]] || \
-	  echo "warning: before a commit git runs $${hook:-no hook}, not tools/hooks/pre-commit: nothing refuses case data;" \
-	  "have that call it, or run \`git config core.hooksPath tools/hooks; chmod +x tools/hooks/*\` (in an unpacked" \
-	  "archive \`git init\` first)" >&2
+	@# The settings of a repository around an unpacked archive, and a hook that is there already, are another's.
+	@[[ "$$(git rev-parse --show-toplevel 2>/dev/null)" -ef . ]] || { echo "warning: this folder is no git repository of" \
+	  "its own: nothing refuses case data, and DVC keeps no experiments; run \`git init && make checkout && git add -A" \
+	  "&& git commit -m Start\`" >&2; exit 0; }; \
+	hook=$$(git rev-parse --git-path hooks/pre-commit); \
+	if ! git config core.hooksPath >/dev/null && [ ! -x "$$hook" ]; then \
+	  git config core.hooksPath tools/hooks; hook=tools/hooks/pre-commit; \
+	fi; \
+	[[ $$hook -ef tools/hooks/pre-commit && -x $$hook ]] || \
+	  echo "warning: before a commit git runs $$hook, not tools/hooks/pre-commit: nothing refuses case data;" \
+	  "have that call it, or run \`git config core.hooksPath tools/hooks; chmod +x tools/hooks/*\`" >&2
 
 setup: checkout $(installed) ## virtual environment with the pinned packages (or LOCK=gpu)
 
@@ -87,7 +92,12 @@ corpus: setup ## put a corpus in place: make corpus NAME=osha FROM=folder
 	$(owner_only) python stages/import_corpus.py "$(NAME)" "$(FROM)"
 
 baseline: setup ## the score to beat, in seconds (NAME=mine: of that corpus)
-	$(owner_only) $(if $(NAME),dvc exp run -S "corpus=$(NAME)" baseline,dvc repro baseline)
+	@# The demo is made by the pipeline itself.
+	@[[ "$(NAME)" =~ ^(demo)?$$ || "$(NAME)" =~ ^[a-z][a-z0-9_]*$$ && -d "data/raw/$(NAME)" ]] || { \
+	  echo "error: data/raw/$(NAME): expected a corpus, found none; put it in place with" \
+	  "\`make corpus NAME=$(NAME) FROM=folder\`, and params.yaml stays as it is" >&2; exit 2; }
+	@$(if $(NAME),sed -i "s/^corpus:.*/corpus: $(NAME)/" params.yaml)
+	$(owner_only) dvc repro baseline
 	@python tools/baseline.py
 
 new-cases: setup ## put new cases in place: make new-cases FROM=file.csv

@@ -1,15 +1,15 @@
 """Refuse case data in git: python tools/guard.py, before each commit by tools/hooks/pre-commit and in `make test`.
 
 Looks at the index, which is what a commit would hold: every file's name, size and first lines, no matter how it got
-there; at what its metrics tell, alone and beside the last commit's (tools/released.py); with --history at every version
-of a file in the commits up to this one too, since a push sends them all. It says which file and why, and shows nothing
-of it.
+there; at what its metrics tell, alone and beside earlier ones (tools/released.py); with --history at every version of a
+file in the commits up to this one, or to those named, too, since a push sends them all. It says which file and why, and
+shows nothing of it.
 """
 
 import argparse
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ import released
 from abstractor.base.errors import UserError
 from abstractor.base.script import run_script
 from abstractor.data.cases import codebook
+from abstractor.data.raw.tables import _key as key
 
 LARGEST = 1_000_000
 """Bytes of a file in git; dvc.lock, which grows with the number of stages, aside."""
@@ -37,12 +38,27 @@ TABLES = {
 }
 TABLES_ALLOWED = ("metrics/plots/", "metrics/curves/")
 """Where aggregates for plots lie."""
+PLOTS = {
+    "metrics/plots/f1.csv": "variable,system,f1",
+    "metrics/plots/reliability.csv": "system,predicted,observed,count",
+}
+CURVE = "step\tpart\tloss"
+"""Headers of what the stages write there."""
 WEIGHTS = {".safetensors", ".gguf", ".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz"}
 CLOSED = {".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar", ".tgz", ".sqlite", ".sqlite3", ".db", ".duckdb"}
-CLOSED |= {".h5", ".hdf5", ".docx", ".pdf"}
-"""Files that hold others, or text, where it cannot be looked for."""
+CLOSED |= {".h5", ".hdf5", ".docx", ".pdf", ".doc", ".rtf", ".odt", ".pptx", ".key", ".msg", ".eml", ".bak", ".sql"}
+CLOSED |= {".por", ".zsav", ".sas7bdat", ".xpt", ".rds", ".rdata", ".xlsm", ".xlsb", ".numbers", ".mdb", ".accdb"}
+CLOSED |= {".orc", ".avro"}
+"""Files that hold others, or text, where it cannot be looked for; whatever is no UTF-8 text is refused by its bytes."""
 RECORDS = {".json", ".yaml", ".yml", ".txt", ".html"} | TABLES
 """Files whose keys are looked at too; code and prose may name a column."""
+CODE = {".py"}
+"""Files that may list columns: their first line alone is looked at."""
+UIDS = {"uid", "id", "case"}
+HEAD = 20
+"""Lines that may head a table: a title, or a heading and its prose, stand above some."""
+LONGEST_HEAD = 100_000
+"""Characters."""
 CODEBOOKS = "data/codebooks/"
 
 
@@ -92,18 +108,29 @@ def problem(entry: Entry, known: Names) -> str | None:
         return f"an archive, database or document ({suffix}), which may hold anything"
     if entry.path.startswith(CODEBOOKS):
         return None
-    text = entry.content.decode("utf-8", errors="replace")
+    try:
+        text = entry.content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        return "no text in UTF-8, so that nothing can be looked for in it"
     if suffix == ".ipynb" and '"output_type"' in text:
         return "a notebook with outputs; clear them"
-    columns = _header(text) | (_keys(text, known) if suffix in RECORDS else set())
-    if columns & known.narratives:
+    narratives, variables = ({key(name) for name in group} for group in (known.narratives, known.variables))
+    groups = list(_heads(text, narratives | variables, 1 if suffix in CODE else HEAD))
+    if suffix in RECORDS:
+        groups.append(_keys(text))
+    if any(columns & narratives for columns in groups):
         return "a narrative column"
-    variables = {column.split("=")[0] for column in columns} & known.variables
-    return "uids with coded variables" if "uid" in columns and variables else None
+    if any(columns & UIDS and columns & variables for columns in groups):
+        return "uids with coded variables"
+    if entry.path.startswith(TABLES_ALLOWED) and text.partition("\n")[0].rstrip("\r") != PLOTS.get(entry.path, CURVE):
+        return "not what a stage writes there, by its name or its columns"
+    return None
 
 
-def check(folder: Path, history: bool = False) -> None:
-    """Look at every file of the index of the repository in `folder`, and of its commits.
+def check(folder: Path, history: Sequence[str] | None = None) -> None:
+    """Look at every file of the index of the repository in `folder`, and of the commits up to those of `history`.
 
     Raises:
         GuardError: names each file that may not be there, and says what to do.
@@ -115,13 +142,13 @@ def check(folder: Path, history: bool = False) -> None:
         "take it out of the commit with `git rm --cached FILE`",
     )
     refuse(
-        released.problems(dict(entries), dict(last_commit(folder)), known.categorical),
+        released.problems(dict(entries), [dict(commit) for commit in earlier(folder)], known.categorical),
         "let the stage that wrote it run again with ten cases more or fewer, or keep what the last commit has: "
         "`git checkout HEAD -- FILE`",
     )
-    if history:
+    if history is not None:
         refuse(
-            ((entry.path, problem(entry, known)) for entry in committed(folder)),
+            ((entry.path, problem(entry, known)) for entry in committed(folder, history)),
             "a later commit does not take it away: rewrite those since, before any push",
         )
 
@@ -143,17 +170,28 @@ def index(folder: Path) -> Iterator[Entry]:
     return _contents(folder, [(line.split()[1], line.split(b"\t", 1)[1]) for line in listed])
 
 
-def last_commit(folder: Path) -> Iterator[Entry]:
-    """The last commit's version of parameters and metrics that the index changes."""
+def earlier(folder: Path) -> Iterator[Iterator[Entry]]:
+    """What the index changes of parameters and metrics, as the last commit has it.
+
+    Then, of metrics that the last commit lacks, the last version there was, with the parameters of its commit.
+    """
     listed = _git(folder, "diff", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", "--", *released.READS)
     fields = listed.split(b"\0")[:-1]
     blobs = [(line.split()[2], path) for line, path in zip(fields[::2], fields[1::2], strict=True)]
-    return _contents(folder, [(blob, path) for blob, path in blobs if blob.strip(b"0")])
+    yield _contents(folder, [(blob, path) for blob, path in blobs if blob.strip(b"0")])
+    for path in (path for blob, path in blobs if not blob.strip(b"0") and path.endswith(b".json")):
+        name = path.decode("utf-8", errors="surrogateescape")
+        # A repository without a commit has no HEAD.
+        log = _git(folder, "log", "-1", "--diff-filter=AM", "--format=%H", "--ignore-missing", "HEAD", "--", name)
+        if commit := log.decode().strip():
+            tree = _git(folder, "ls-tree", "-z", commit, "--", name, released.PARAMS).split(b"\0")[:-1]
+            yield _contents(folder, [(line.split()[2], line.split(b"\t", 1)[1]) for line in tree])
 
 
-def committed(folder: Path) -> Iterator[Entry]:
-    """Every version of every file in the commits up to the present one."""
-    lines = [line.split(b" ", 1) for line in _git(folder, "rev-list", "--objects", "HEAD").splitlines()]
+def committed(folder: Path, revisions: Sequence[str] = ()) -> Iterator[Entry]:
+    """Every version of every file in the commits up to the present one, or to those named."""
+    listed = _git(folder, "rev-list", "--objects", *(revisions or ["HEAD"]), "--").splitlines()
+    lines = [line.split(b" ", 1) for line in listed]
     names = [(line[0], line[1]) for line in lines if len(line) == 2 and line[1]]
     asked = b"\n".join(name for name, _ in names) + b"\n"
     kinds = _git(folder, "cat-file", "--batch-check=%(objecttype)", given=asked).splitlines()
@@ -171,17 +209,28 @@ def _contents(folder: Path, blobs: list[tuple[bytes, bytes]]) -> Iterator[Entry]
         start = end + size + 2
 
 
-def _header(text: str) -> set[str]:
-    """The fields of the first line that is not empty, whatever parts them: a printed table has two spaces or more."""
-    first = text.lstrip("\ufeff \r\n").split("\n", 1)[0]
-    return {field.strip(" \r\"'") for field in re.split(r"[,;\t|]|\s{2,}", first)}
+def _heads(text: str, names: set[str], lines: int) -> Iterator[set[str]]:
+    """What stands in each of the first `lines` lines, whatever parts it, as keys: a printed table has blanks.
+
+    Prose has single blanks too: there half of the words must be names of columns.
+    """
+    head = text.lstrip("\ufeff \r\n")[:LONGEST_HEAD].split("\n", lines)[:lines]
+    together = key("".join(head))
+    if not any(name in together for name in names):
+        return
+    for number, line in enumerate(head):
+        fields = {key(field.split("=")[0]) for field in re.split(r"[,;\t|]|\s{2,}", line)}
+        if number == 0 or len(fields) > 1:
+            yield fields
+        words = [key(word) for word in line.split()]
+        if len(words) > 1 and 2 * sum(word in names | UIDS for word in words) >= len(words):
+            yield set(words)
 
 
-def _keys(text: str, known: Names) -> set[str]:
-    """The known names that stand as a key of JSON or YAML, or head a column in HTML."""
-    wanted = "|".join(map(re.escape, sorted(known.narratives | known.variables | {"uid"})))
-    before, after = r"(?:(?:^|[\s{,\[])[\"']?|<th[^>]*>\s*)", r"(?:[\"']?\s*:|\s*</th>)"
-    return set(re.findall(f"{before}({wanted}){after}", text, re.MULTILINE))
+def _keys(text: str) -> set[str]:
+    """What stands as a key of JSON or YAML, or heads a column in HTML, as keys."""
+    found = re.findall(r"(?:^[ -]*|[\"'{,\[>] *)(\w[\w .-]{0,80})(?:[\"']?\s*:|\s*</th>)", text, re.MULTILINE)
+    return {key(name) for name in set(found)}
 
 
 def _git(folder: Path, *command: str, given: bytes = b"") -> bytes:
@@ -194,7 +243,9 @@ def _git(folder: Path, *command: str, given: bytes = b"") -> bytes:
 def main() -> None:
     """Check the repository of the working directory."""
     parser = argparse.ArgumentParser(description="Refuse case data in git.")
-    parser.add_argument("--history", action="store_true", help="look at all commits up to this one too")
+    parser.add_argument(
+        "--history", nargs="*", metavar="REV", help="look at all commits up to this one, or to those named, too"
+    )
     check(Path.cwd(), parser.parse_args().history)
 
 

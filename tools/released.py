@@ -3,73 +3,96 @@
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from abstractor.base.yaml_file import parse_yaml
 from abstractor.scoring.scores.small_counts import decimals
 
 ENSEMBLE, F1_PLOT, PARAMS = "metrics/ensemble.json", "metrics/plots/f1.csv", "params.yaml"
+BINS = "metrics/plots/reliability.csv"
+OF_NO_CASES = ("metrics/reliability.json", "metrics/cards/")
+"""Counts of tests, steps and seconds."""
 READS = ("metrics", PARAMS)
 """Of a commit."""
 
 
 def problems(
-    index: Mapping[str, bytes], last: Mapping[str, bytes], categorical: Mapping[str, Set[str]]
+    index: Mapping[str, bytes], earlier: Sequence[Mapping[str, bytes]], categorical: Mapping[str, Set[str]]
 ) -> Iterator[tuple[str, str | None]]:
     """The path of each metrics file, and why it may not be committed; None where it may.
 
     Args:
         index: path -> content of every file of the next commit.
-        last: path -> content in the last commit, of those `READS` that differ there.
+        earlier: of commits before it, path -> content of `READS`; parameters that are not there are the index's.
         categorical: corpus -> its variables of that kind; others are binary.
     """
+    if not any(path.startswith(READS) for path in index):
+        return
     try:
         params = _params(index)
-        known = _params(last).get("corpus", params.get("corpus"))
+        known = [_params(commit).get("corpus", params.get("corpus")) for commit in earlier]
     except ValueError as error:
         yield PARAMS, str(error)
         return
-    corpus, smallest = str(params.get("corpus")), params.get("smallest_count", 0)
+    corpus, smallest = params.get("corpus"), params.get("smallest_count")
+    if not isinstance(corpus, str):
+        yield PARAMS, "corpus: expected a name; without it nothing says which earlier scores are of the same cases"
+        return
+    if not isinstance(smallest, int) or isinstance(smallest, bool) or smallest < 0:
+        yield PARAMS, "smallest_count: expected a whole number from 0; without it nothing says what may be released"
+        return
+    # Cases of another corpus are other cases, however many there are.
+    before = [commit for commit, name in zip(earlier, known, strict=True) if name == corpus]
     for path in index if smallest else ():
-        # Cases of another corpus are other cases, however many there are.
-        before = last if str(known) == corpus else {}
         try:
-            of_kind = categorical.get(corpus, frozenset())
-            yield path, problem(_parsed(path, index), _parsed(path, before), of_kind, smallest)
-        except (AttributeError, KeyError, TypeError, ValueError):
+            if path == BINS:
+                yield path, bins(_rows(index[path]), smallest)
+            elif path == F1_PLOT or (path.startswith("metrics/") and path.endswith(".json")):
+                then = [json.loads(commit[path]) for commit in before if path in commit and path != F1_PLOT]
+                content, of_kind = _parsed(path, index), categorical.get(corpus, frozenset())
+                yield path, problem(content, then, of_kind, 0 if path.startswith(OF_NO_CASES) else smallest)
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, RecursionError, csv.Error):
             yield path, "not written by a stage: it cannot be read"
 
 
-def problem(content: Any, before: Any, categorical: Set[str], smallest: int) -> str | None:
+def problem(content: Any, earlier: Sequence[Any], categorical: Set[str], smallest: int) -> str | None:
     """Why a metrics file may not be committed; None where it may.
 
     Args:
         content: of the file, parsed.
-        before: of its last commit, if that scored the same corpus; {} otherwise.
+        earlier: what it held in commits before that scored the same corpus, parsed.
         categorical: the variables of that kind; others are binary.
         smallest: the smallest count to release.
     """
     for table in tables(content):
         if found := tells(table, categorical, smallest):
             return found
-    if "suppressed" in content and any(
-        0 < count < smallest for key, value in content.items() if key != "suppressed" for count in counts(value)
-    ):
+    if any(0 < count < smallest for count in counts(content)):
         return f"a count below {smallest}"
-    now, then = cases(content), cases(before)
-    if any(0 < abs(now[place] - then[place]) < smallest for place in now.keys() & then.keys()):
-        return f"scores of 1 to {smallest - 1} cases more or fewer than in the last commit, which would tell of these"
+    now = cases(content)
+    for then in map(cases, earlier):
+        if any(0 < abs(now[place] - then[place]) < smallest for place in now.keys() & then.keys()):
+            return f"scores of 1 to {smallest - 1} cases more or fewer than committed before, which would tell of these"
+    return None
+
+
+def bins(rows: Sequence[Mapping[str, str]], smallest: int) -> str | None:
+    """Why the reliability plot may not be committed; None where each bin has so many hits and so many misses."""
+    for row in rows:
+        count, observed = int(row["count"]), float(row["observed"])
+        off = 0.5 * 10 ** -decimals(count, smallest)
+        if not smallest <= count * (observed + off) or not smallest <= count * (1 - observed + off):
+            return f"a bin of fewer than {smallest} hits or misses"
     return None
 
 
 def tables(content: Any) -> Iterator[Mapping[str, Any]]:
     """Every score table in nested metrics: what has `cases` and `f1` by variable."""
-    if isinstance(content, Mapping):
-        if isinstance(content.get("f1"), Mapping) and content.get("cases"):
-            yield content
-        for value in content.values():
-            yield from tables(value)
+    if isinstance(content, Mapping) and isinstance(content.get("f1"), Mapping) and content.get("cases"):
+        yield content
+    for value in _parts(content):
+        yield from tables(value)
 
 
 def tells(table: Mapping[str, Any], categorical: Set[str], smallest: int) -> str | None:
@@ -135,26 +158,35 @@ def scores(content: Any) -> Iterator[float]:
 
 
 def counts(content: Any) -> Iterator[int]:
-    """Every count in nested metrics."""
-    return (value for value in _leaves(content) if isinstance(value, int))
+    """Every count in nested metrics, but for how many are withheld."""
+    return (value for value in _leaves(content) if isinstance(value, int) and not isinstance(value, bool))
 
 
 def _parsed(path: str, files: Mapping[str, bytes]) -> Any:
-    """What a metrics file holds, the plot of F1s as a score table a system; nothing of any other file."""
-    text = files.get(path, b"").decode("utf-8", errors="replace")
-    if path == F1_PLOT:
-        found: dict[str, Any] = {}
-        scored = json.loads(files.get(ENSEMBLE, b"{}"))
-        for row in csv.DictReader(text.splitlines()):
-            table = found.setdefault(row["system"], {"cases": scored["cases"], "f1": {}})
-            table["f1"][row["variable"]] = float(row["f1"])
-        return found
-    return json.loads(text or "{}") if path.startswith("metrics/") and path.endswith(".json") else {}
+    """What a metrics file holds, the plot of F1s as a score table a system."""
+    if path != F1_PLOT:
+        return json.loads(files[path])
+    found: dict[str, Any] = {}
+    scored = json.loads(files[ENSEMBLE])
+    for row in _rows(files[path]):
+        table = found.setdefault(row["system"], {"cases": scored["cases"], "f1": {}})
+        table["f1"][row["variable"]] = float(row["f1"])
+    return found
+
+
+def _rows(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(content.decode("utf-8").splitlines()))
+
+
+def _parts(content: Any) -> Iterable[Any]:
+    if isinstance(content, Mapping):
+        return [value for key, value in content.items() if key != "suppressed"]
+    return content if isinstance(content, list) else ()
 
 
 def _leaves(content: Any) -> Iterator[Any]:
-    if isinstance(content, Mapping):
-        for value in content.values():
+    if isinstance(content, Mapping | list):
+        for value in _parts(content):
             yield from _leaves(value)
     else:
         yield content

@@ -19,7 +19,8 @@ def check() -> None:
     """Compare what runs with what lies beside the script; tests and `python -c` are no script, and may do as they like.
 
     Raises:
-        EnvironmentFault: the library or the Python is another one's.
+        EnvironmentFault: the library or the Python is another one's, or the working directory is a folder of the
+            project: what a script writes to data/ there would lie where git does not ignore it.
     """
     script = Path(sys.argv[0]).resolve()
     if not script.is_file():
@@ -28,6 +29,12 @@ def check() -> None:
         raise EnvironmentFault(
             f"{script}: expected the library that lies beside it, found the one of {PROJECT}; unset PYTHONPATH and "
             f"PYTHONSAFEPATH, and check that {script.parent / 'abstractor'} is a link to ../src/abstractor"
+        )
+    here = Path.cwd()
+    if PROJECT in here.parents and not (here / "params.yaml").is_file():
+        raise EnvironmentFault(
+            f"expected {PROJECT} as the working directory, found {here.relative_to(PROJECT)} in it; run `cd {PROJECT}` "
+            "and the same command, with paths from there"
         )
     if not (environment := _environment()):
         return

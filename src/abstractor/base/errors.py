@@ -52,7 +52,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def machine_fault(error: BaseException | None) -> str | None:
-    """What to do about a full disk, a locked folder or a lack of memory; None for an exception of another cause.
+    """What to do about a full disk, a folder that takes no files or a lack of memory; None for another cause.
 
     Libraries in other languages pass on the system's words at best: they are looked for and never printed.
     """
@@ -64,6 +64,11 @@ def machine_fault(error: BaseException | None) -> str | None:
             )
         if any(_is(error, number) for number in _FULL) or any(words in str(error) for words in _TORCH_WRITER):
             return f"{_place(error)} could not be written: the disk is full; make room and run the same command again"
+        if isinstance(error, FileNotFoundError) and _place(error).endswith(".partial"):
+            return (
+                f"{_place(error)} could not be made: its folder, or what a link to that leads to, takes no files; "
+                "take another folder, and run the same command again"
+            )
         for number in _LOCKED:
             if _is(error, number):
                 return (

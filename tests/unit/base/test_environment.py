@@ -36,10 +36,12 @@ def clone(tmp_path: Path) -> Path:
     return tree(tmp_path / "clone")
 
 
-def run(folder: Path, python: Path | str = sys.executable) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [str(python), "stages/script.py"]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def run(
+    folder: Path, python: Path | str = sys.executable, within: str = ".", **more: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | more
+    command = [str(python), str(folder / "stages/script.py")]
+    return subprocess.run(command, cwd=folder / within, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_the_environment_of_the_clone_runs_it(clone: Path) -> None:
@@ -67,6 +69,21 @@ def test_a_copy_that_dvc_made_runs_in_the_environment_of_its_clone(clone: Path) 
     copy = tree(clone / ".dvc/tmp/exps/standalone/copy")
     assert run(copy, clone / ".venv/bin/python").returncode == 0
     assert "expected the Python" in run(copy).stderr
+
+
+def test_a_folder_of_the_project_is_no_place_to_run_from(clone: Path, heard: faults.Heard) -> None:
+    python = clone / ".venv/bin/python"
+    done = run(clone, python, within="stages")
+    assert done.returncode == 2 and not done.stdout
+    assert f"expected {clone} as the working directory, found stages in it; run `cd {clone}`" in done.stderr
+    heard(done.stderr)
+    assert run(clone, python, within="..").returncode == 0
+
+
+def test_a_python_without_the_scripts_folder_finds_no_library(clone: Path, heard: faults.Heard) -> None:
+    done = run(clone, clone / ".venv/bin/python", PYTHONSAFEPATH="1")
+    assert done.returncode == 1
+    heard(done.stderr)
 
 
 def test_a_missing_package_is_named_with_the_python_that_lacks_it(tmp_path: Path, heard: faults.Heard) -> None:

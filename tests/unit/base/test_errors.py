@@ -16,6 +16,7 @@ import yaml
 from support import faults
 
 from abstractor.base.errors import UserError, machine_fault, out_of_memory
+from abstractor.base.files import prepared
 from abstractor.base.script import SHOW, run_script
 
 
@@ -155,6 +156,14 @@ def test_a_locked_folder_is_named(number: int, capsys: pytest.CaptureFixture[str
     assert caught.value.code == 2
     assert f"error: models/m/0 could not be opened or written ({os.strerror(number)})" in found
     assert "zebrafinch" not in found
+
+
+def test_a_folder_that_takes_no_files_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").symlink_to("/proc/self")
+    with pytest.raises(FileNotFoundError) as caught, prepared(tmp_path / "folder/cases.csv") as partial:
+        partial.touch()
+    assert f"{tmp_path}/folder/.cases.csv.partial could not be made" in (machine_fault(caught.value) or "")
+    assert machine_fault(FileNotFoundError(errno.ENOENT, "zebrafinch", "cases.csv")) is None
 
 
 def test_a_lack_of_memory_is_told_apart_from_other_faults() -> None:

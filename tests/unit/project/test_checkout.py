@@ -66,11 +66,48 @@ def test_a_hook_that_may_not_run_is_told(clone: Path) -> None:
     assert done.returncode == 0 and "chmod +x tools/hooks/*" in done.stderr
 
 
-def test_no_repository_is_told(clone: Path) -> None:
-    """The project came as an archive."""
+@pytest.mark.parametrize("inside", [False, True])
+def test_no_repository_is_told(clone: Path, inside: bool, heard: faults.Heard) -> None:
+    """The project came as an archive, maybe into another repository, whose settings stay as they are."""
     shutil.rmtree(clone / ".git")
+    if inside:
+        subprocess.run(["git", "init", "-q"], cwd=clone.parent, check=True)
     done = make(clone, "checkout")
-    assert done.returncode == 0 and "git runs no hook, not tools/hooks/pre-commit" in done.stderr
+    assert done.returncode == 0 and "`git init && make checkout && git add -A && git commit -m Start`" in done.stderr
+    heard(done.stderr)
+    assert not inside or "hooksPath" not in (clone.parent / ".git/config").read_text(encoding="utf-8")
+
+
+def test_a_hook_that_is_there_is_left(clone: Path) -> None:
+    hook = clone / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n", encoding="utf-8")
+    hook.chmod(0o755)
+    done = make(clone, "checkout")
+    assert done.returncode == 0
+    assert "git runs .git/hooks/pre-commit, not tools/hooks/pre-commit: nothing refuses case data" in done.stderr
+    assert "hooksPath" not in (clone / ".git/config").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "known"), [("nosuch", False), ("..", False), ("mine", True), ("demo", True)])
+def test_a_baseline_of_a_corpus_that_is_not_there_is_refused(
+    clone: Path, name: str, known: bool, heard: faults.Heard
+) -> None:
+    """Else params.yaml would name it; of one that is there its line alone is written."""
+    (clone / "data/raw/mine").mkdir(parents=True)
+    for tool in ("dvc", "python"):
+        (clone / ".venv/bin").mkdir(parents=True, exist_ok=True)
+        (clone / ".venv/bin" / tool).write_text('#!/bin/sh\necho "$0" "$@"\n', encoding="utf-8")
+        (clone / ".venv/bin" / tool).chmod(0o755)
+    text = "a:   [1,\n  2]\n\n# A comment.\ncorpus: old\n"
+    (clone / "params.yaml").write_text(text, encoding="utf-8")
+    done = make(clone, "--old-file=setup", "baseline", f"NAME={name}")
+    assert (done.returncode == 0) == known
+    assert (clone / "params.yaml").read_text(encoding="utf-8") == (text.replace("old", name) if known else text)
+    if known:
+        assert "dvc repro baseline" in done.stdout
+    else:
+        heard(done.stderr)
 
 
 @pytest.mark.parametrize("name", LINKS)
