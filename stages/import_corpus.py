@@ -23,7 +23,7 @@ def main() -> None:
     for line in found.told:
         print(line)
     print(f"{'replaced' if found.replaced else 'made'} data/raw/{args.name}/ and data/codebooks/{args.name}.yaml")
-    print(f"next: make baseline NAME={args.name} (a score in seconds), then dvc exp run -S corpus={args.name}")
+    print(f"next: make baseline NAME={args.name} (a score in seconds), then make repro")
 
 
 if __name__ == "__main__":

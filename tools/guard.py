@@ -18,7 +18,7 @@ import released
 from abstractor.base.errors import UserError
 from abstractor.base.script import run_script
 from abstractor.data.cases import codebook
-from abstractor.data.raw.tables import _key as key
+from abstractor.data.raw.tables import column_key as key
 
 LARGEST = 1_000_000
 """Bytes of a file in git; dvc.lock, which grows with the number of stages, aside."""

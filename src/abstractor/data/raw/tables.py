@@ -79,21 +79,22 @@ def read_table(path: Path, names: Sequence[str], *, others: bool, told: list[str
 
 def _renamed(path: Path, header: list[str], names: Sequence[str], told: list[str]) -> list[str]:
     """The header with the names asked for where one column alone can be meant."""
-    header, asked = list(header), Counter(map(_key, names))
+    header, asked = list(header), Counter(map(column_key, names))
     free: dict[str, list[int]] = {}
     for at, name in enumerate(header):
         if name not in names:
-            free.setdefault(_key(name), []).append(at)
+            free.setdefault(column_key(name), []).append(at)
     for name in set(names) - set(header):
-        keys = [_key(name), "id"] if name == "uid" else [_key(name)]
+        keys = [column_key(name), "id"] if name == "uid" else [column_key(name)]
         places = next((free[key] for key in keys if key in free), [])
-        if len(places) == 1 and asked[_key(name)] == 1:
+        if len(places) == 1 and asked[column_key(name)] == 1:
             header[places[0]] = name
             told.append(notes.renamed(path, places[0] + 1, name))
     return header
 
 
-def _key(name: str) -> str:
+def column_key(name: str) -> str:
+    """What columns have in common that differ in capitals, blanks or punctuation alone."""
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
@@ -168,7 +169,7 @@ def _cases(path: Path, rows: list[list[str]]) -> tuple[list[list[str]], Sequence
     width, named = len(header), len(header)
     while named and not header[named - 1]:
         named -= 1
-    keys = {"id", *filter(None, map(_key, header))}
+    keys = {"id", *filter(None, map(column_key, header))}
     kept, numbers, blank, repeated = [], [], 0, 0
     below = [row for row in rows[1:] if not _blank(row)]
     if below and all(len(row) == width + 1 for row in below) and _says_nothing([row[0] for row in below]):
@@ -197,9 +198,9 @@ def _is_header(row: list[str], keys: set[str]) -> bool:
     """Whether most of the columns' names stand in the row, in any order: tables were put below one another."""
     filled = (cell for cell in row if cell.strip())
     # Most rows are seen by their first cell to be none.
-    if _key(next(filled, "")[:_LONGEST_NAME]) not in keys:
+    if column_key(next(filled, "")[:_LONGEST_NAME]) not in keys:
         return False
-    found = keys & {_key(cell[:_LONGEST_NAME]) for cell in row}
+    found = keys & {column_key(cell[:_LONGEST_NAME]) for cell in row}
     return len(found) > 1 and 2 * len(found) >= len(keys)
 
 
@@ -209,8 +210,8 @@ def _blank(row: list[str]) -> bool:
 
 def _delimiter(text: str, names: Sequence[str]) -> str:
     """What stands between the cells: of the first line, what parts it into most of the columns asked for."""
-    line, wanted = text.lstrip().partition("\n")[0], {"id", *map(_key, names)}
-    parted = {mark: {_key(name.strip(' \r"')) for name in line.split(mark)} for mark in _DELIMITERS}
+    line, wanted = text.lstrip().partition("\n")[0], {"id", *map(column_key, names)}
+    parted = {mark: {column_key(name.strip(' \r"')) for name in line.split(mark)} for mark in _DELIMITERS}
     return max(_DELIMITERS, key=lambda mark: len(parted[mark] & wanted))
 
 
