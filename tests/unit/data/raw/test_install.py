@@ -79,7 +79,7 @@ def test_lays_down_five_files_and_the_codebook(project: Path, run: Callable[...,
 
     assert code == 0
     assert "20 training cases, 2 new cases without labels" in printed
-    assert "made data/raw/tiny/" in printed and "dvc exp run -S corpus=tiny" in printed
+    assert "made data/raw/tiny/" in printed and "then make repro" in printed
     raw = project / "data" / "raw" / "tiny"
     assert sorted(path.name for path in raw.iterdir()) == list(FILES)
     assert (project / "data/codebooks/tiny.yaml").read_text() == CODEBOOK
