@@ -23,7 +23,7 @@ def test_git_holds_no_case_data() -> None:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A repository with the hook, set up as `make setup` does it."""
-    for name in ("data/codebooks/nvdrs_youth.yaml", "tools/guard.py", "tools/released.py", *HOOKS):
+    for name in (".gitignore", "data/codebooks/nvdrs_youth.yaml", "tools/guard.py", "tools/released.py", *HOOKS):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
