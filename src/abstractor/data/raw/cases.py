@@ -43,6 +43,8 @@ _UNSEEN = '"\u200b\ufeff'
 _LOST = re.compile(r"#{3,}|#[^\s#]{2,14}[?!]")
 """What a spreadsheet writes in place of a cell that it could not compute or show, in any language."""
 _LONGEST_MARK = max(map(len, MARKS)) + 4
+_SHORT = 100
+"""Characters. Longer cells are neither marks nor lost ones."""
 _WHOLE_FLOAT = re.compile(r"([+-]?(?:0|[1-9][0-9]*))\.0+")
 """A whole number as pandas writes it in a column with gaps."""
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+")
@@ -201,8 +203,9 @@ def _texts(path: Path, name: str, table: RawTable, told: list[str]) -> list[str]
             raise messages.too_many_marks(path, row, name)
     lines = (text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text for text in column)
     texts = [unicodedata.normalize("NFC", text).strip() for text in lines]
-    marks = Counter(text for text in texts if is_mark(text))
-    for row, text in zip(table.rows, texts, strict=True):
+    short = [(row, text) for row, text in zip(table.rows, texts, strict=True) if len(text) <= _SHORT]
+    marks = Counter(text for _, text in short if is_mark(text))
+    for row, text in short:
         if text not in marks and _LOST.fullmatch(text):
             raise messages.lost_cell(path, row, name)
     if not marks:

@@ -171,9 +171,12 @@ def _cases(path: Path, rows: list[list[str]]) -> tuple[list[list[str]], Sequence
         named -= 1
     keys = {"id", *filter(None, map(column_key, header))}
     kept, numbers, blank, repeated = [], [], 0, 0
-    below = [row for row in rows[1:] if not _blank(row)]
-    if below and all(len(row) == width + 1 for row in below) and _says_nothing([row[0] for row in below]):
-        raise messages.row_names(path, width)
+    if len(rows[-1]) == width + 1:
+        below = [row for row in rows[1:] if not _blank(row)]
+        if all(len(row) == width + 1 for row in below) and _says_nothing([row[0] for row in below]):
+            raise messages.row_names(path, width)
+    # Most rows are seen by their first character to be no header.
+    initials = {name[0] for name in keys}
     for number, row in enumerate(rows[1:], 1):
         first = row[0].strip() if row else ""
         if not first and _blank(row):
@@ -182,7 +185,7 @@ def _cases(path: Path, rows: list[list[str]]) -> tuple[list[list[str]], Sequence
         if first == header[0] and [cell.strip() for cell in row] == header:
             repeated += 1
             continue
-        if _is_header(row, keys):
+        if (not first[:1].isalnum() or first[0].lower() in initials) and _is_header(row, keys):
             raise messages.other_header(path, number)
         # Spreadsheets leave out some of the empty cells at the end.
         if named <= len(row) < width and _blank(row[named:]):
@@ -197,7 +200,6 @@ def _cases(path: Path, rows: list[list[str]]) -> tuple[list[list[str]], Sequence
 def _is_header(row: list[str], keys: set[str]) -> bool:
     """Whether most of the columns' names stand in the row, in any order: tables were put below one another."""
     filled = (cell for cell in row if cell.strip())
-    # Most rows are seen by their first cell to be none.
     if column_key(next(filled, "")[:_LONGEST_NAME]) not in keys:
         return False
     found = keys & {column_key(cell[:_LONGEST_NAME]) for cell in row}
