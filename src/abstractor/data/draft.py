@@ -14,9 +14,10 @@ from abstractor.base.messages import raw as messages
 from abstractor.base.messages import raw_notes as notes
 from abstractor.data.cases import codebook as codebooks
 from abstractor.data.cases.codebook import MAX_CODES, RESERVED
-from abstractor.data.install import TODO, check_name, write_csv
+from abstractor.data.install import TODO, check_name
 from abstractor.data.raw.cases import is_mark, read_uids
 from abstractor.data.raw.tables import read_table
+from abstractor.data.targets import write_csv
 
 _NARRATIVES = 2
 """The most that a codebook has."""

@@ -1,23 +1,18 @@
 """Lays a corpus down under data/: always the same five CSV files and a codebook, checked as the stages check them."""
 
-import csv
 import re
-import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from abstractor.base.files import prepared
 from abstractor.base.messages import raw as messages
 from abstractor.base.messages import raw_notes as notes
 from abstractor.base.messages.cases import CorpusError
 from abstractor.base.messages.codebook import CodebookError
 from abstractor.base.params import CorpusName
-from abstractor.data import copies
+from abstractor.data import copies, targets
 from abstractor.data.cases import codebook as codebooks
 from abstractor.data.cases.codebook import Codebook
 from abstractor.data.cases.prepared import NOT_CODED
@@ -41,9 +36,6 @@ _NO_TEXT = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 
 TODO = "TODO"
 """Stands in a drafted codebook where a person has to write."""
-
-_Table = tuple[Sequence[str], Iterable[Sequence[object]]]
-"""Header and rows."""
 
 _WRITTEN = ("train_features", "train_labels", "test_features", "test_labels", "submission_format")
 _OPTIONAL = ("test_labels", "submission_format")
@@ -102,7 +94,7 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
         with problems.gathered():
             found[stem] = _file(source, stem)
     with problems.gathered():
-        _check_targets(folder, _WRITTEN, list(filter(None, found.values())), target, chosen)
+        targets.check(folder, _WRITTEN, list(filter(None, found.values())), target, chosen)
     training, new = None, None
     if (features := found["train_features"]) and (coded := found["train_labels"]):
         with problems.gathered():
@@ -116,11 +108,11 @@ def lay_corpus(name: str, source: Path, codebook: Path | None, data: Path) -> Im
     problems.settle()
     assert training and new
     labels = _with_former(folder, target, book, new.cases, told)
-    same, before = _same_content(chosen, target), (folder / "train_features.csv").exists()
+    same, before = targets.same_content(chosen, target), (folder / "train_features.csv").exists()
     if target.is_file() and not same:
-        told.append(notes.codebook_saved(_saved(target, folder / "codebook.yaml")))
+        told.append(notes.codebook_saved(targets.saved(target, folder / "codebook.yaml")))
     tables = {"train_features": _features(training.cases), "train_labels": _labels(training.labels)}
-    _lay(folder, _new_tables(book, new, labels) | tables, None if same else (chosen, target))
+    targets.lay(folder, _new_tables(book, new, labels) | tables, None if same else (chosen, target))
     return Imported(len(training.cases), len(labels), _coded(labels), before, told)
 
 
@@ -146,7 +138,7 @@ def lay_new_cases(name: str, source: Path, data: Path) -> Imported:
     told: list[str] = []
     problems = Problems()
     with problems.gathered():
-        _check_targets(folder, _WRITTEN[2:], [source], target, target)
+        targets.check(folder, _WRITTEN[2:], [source], target, target)
     with problems.gathered():
         new = _new_cases(source, None, None, book, told)
     problems.settle()
@@ -157,7 +149,7 @@ def lay_new_cases(name: str, source: Path, data: Path) -> Imported:
         told += _copies(new.cases.cases, "new")
     before = (folder / "test_features.csv").exists()
     labels = _with_former(folder, target, book, new.cases, told)
-    _lay(folder, _new_tables(book, new, labels), None)
+    targets.lay(folder, _new_tables(book, new, labels), None)
     return Imported(0, len(labels), _coded(labels), before, told)
 
 
@@ -237,7 +229,7 @@ def _with_former(folder: Path, codebook: Path, book: Codebook, new: Coded, told:
             return labels
         texts = copies.keys(read_features(folder / "test_features.csv", before))
     except (CodebookError, CorpusError):  # not all there, or edited since
-        told.append(notes.labels_saved(_saved(path)))
+        told.append(notes.labels_saved(targets.saved(path)))
         return labels
     former = former[(former != NOT_CODED).any(axis=1)]
     kinds = {each.name: (each.kind, each.values) for each in before.variables}
@@ -251,78 +243,8 @@ def _with_former(folder: Path, codebook: Path, book: Codebook, new: Coded, told:
     still = (labels.loc[kept, same] != NOT_CODED).reindex(former.index, columns=former.columns, fill_value=False)
     lost = int(((former != NOT_CODED) & ~still).any(axis=1).sum())
     if lost:
-        told.append(notes.labels_saved(_saved(path), lost))
+        told.append(notes.labels_saved(targets.saved(path), lost))
     return labels
-
-
-def _saved(path: Path, like: Path | None = None) -> Path:
-    """A copy of a file beside it, or beside `like`, under the first name that is free."""
-    like = like or path
-    names = (like.with_name(f"{like.stem}.former{number}{like.suffix}") for number in ("", *range(2, 1000)))
-    copy = next(each for each in names if not each.exists())
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, copy)
-    return copy
-
-
-def _check_targets(folder: Path, stems: Sequence[str], sources: list[Path], codebook: Path, chosen: Path) -> None:
-    """Refuse to write what is not ours: the source itself, a link, a folder, a table with columns of another's."""
-    if not folder.is_dir() and (folder.exists() or folder.is_symlink()):
-        raise messages.no_folder(folder)
-    names = {"uid"}
-    for path in filter(Path.is_file, {codebook, chosen}):
-        with suppress(CodebookError):  # a former one may be broken: it is about to be replaced
-            book = codebooks.load(path)
-            names |= {*book.names, *book.narratives}
-    problems = Problems()
-    for path in (folder / f"{stem}.csv" for stem in stems):
-        with problems.gathered():
-            if path.is_symlink() or (path.exists() and not path.is_file()):
-                raise messages.no_plain_file(path)
-            if any(path.exists() and path.samefile(source) for source in sources if source.is_file()):
-                raise messages.source_is_target(path)
-            if path.is_file() and not _written_here(path, names):
-                raise messages.not_ours(path)
-    with problems.gathered():
-        if codebook.is_symlink() and not _same_content(chosen, codebook):
-            raise messages.no_plain_file(codebook)
-    problems.settle()
-
-
-def _written_here(path: Path, names: set[str]) -> bool:
-    """Whether a CSV file has no other columns than these, as ours have."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return set(next(csv.reader(file), [])) <= names
-    except (UnicodeDecodeError, csv.Error):
-        return False
-
-
-def _same_content(one: Path, other: Path) -> bool:
-    return other.is_file() and one.read_bytes() == other.read_bytes()
-
-
-def _lay(folder: Path, tables: dict[str, _Table], codebook: tuple[Path, Path] | None) -> None:
-    """Write the tables into the folder, and the codebook (from, to).
-
-    All are complete before the first takes its place. Then the old ones go before the new ones come: a run that is
-    killed in between leaves files of one import alone, and no stage runs without the others until the import is run
-    again. Only the labels, the first table, are replaced at once: the new ones may hold some of the old.
-    """
-    with ExitStack() as stack:
-        partials = {}
-        for stem, (header, rows) in tables.items():
-            partials[stem] = stack.enter_context(prepared(folder / f"{stem}.csv"))
-            write_csv(partials[stem], header, rows)
-        if codebook:
-            copied = stack.enter_context(prepared(codebook[1]))
-            shutil.copyfile(codebook[0], copied)
-        for stem in [*tables][1:]:
-            (folder / f"{stem}.csv").unlink(missing_ok=True)
-        if codebook:
-            copied.replace(codebook[1])
-        for stem, partial in partials.items():
-            partial.replace(folder / f"{stem}.csv")
 
 
 def check_name(name: str) -> None:
@@ -349,8 +271,8 @@ def _coded(labels: pd.DataFrame) -> bool:
     return bool((labels != NOT_CODED).any(axis=None))
 
 
-def _new_tables(book: Codebook, new: _New, labels: pd.DataFrame) -> dict[str, _Table]:
-    """The labels first: `_lay` treats them apart."""
+def _new_tables(book: Codebook, new: _New, labels: pd.DataFrame) -> dict[str, targets.Table]:
+    """The labels first: `targets.lay` treats them apart."""
     return {
         "test_labels": _labels(labels),
         "test_features": _features(new.cases.cases),
@@ -377,25 +299,17 @@ def _codebook(source: Path) -> Path | None:
     return paths[0] if paths else None
 
 
-def _features(cases: pd.DataFrame) -> _Table:
+def _features(cases: pd.DataFrame) -> targets.Table:
     return ["uid", *cases.columns], cases.itertuples(name=None)
 
 
-def _labels(labels: pd.DataFrame) -> _Table:
+def _labels(labels: pd.DataFrame) -> targets.Table:
     cells = labels.astype("str").mask(labels == NOT_CODED, "")
     return ["uid", *labels.columns], cells.itertuples(name=None)
 
 
-def _placeholders(book: Codebook, layout: Layout) -> _Table:
+def _placeholders(book: Codebook, layout: Layout) -> targets.Table:
     """Every cell holds its variable's first code."""
     first = {variable.name: variable.codes[0] for variable in book.variables}
     placeholders = [first[name] for name in layout.variables]
     return ["uid", *layout.variables], ([uid, *placeholders] for uid in layout.uids)
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table as every raw one is written here."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

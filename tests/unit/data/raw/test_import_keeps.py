@@ -8,7 +8,7 @@ from support import faults
 
 from abstractor.base import files
 from abstractor.base.errors import UserError
-from abstractor.data import install
+from abstractor.data import install, targets
 from abstractor.data.install import Imported
 
 CODEBOOK = """dataset: tiny
@@ -317,7 +317,7 @@ def test_a_full_disk_leaves_the_corpus_as_it_was(source: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     (source / "codebook.yaml").write_text(CODEBOOK + "# another\n")
-    monkeypatch.setattr(install, "write_csv", full)
+    monkeypatch.setattr(targets, "write_csv", full)
     with pytest.raises(OSError):
         lay(source)
     assert {name: text for name, text in content(Path("data")).items() if "former" not in name} == before
