@@ -278,18 +278,20 @@ def _same_cases(path: Path, table: RawTable, found: pd.Index, cases: pd.Index) -
 
 def _codes(path: Path, variable: Variable, table: RawTable, told: list[str]) -> list[int]:
     """The code of each label; others write 1 as `1.0` where a column has gaps, as `1.00` or as `01`."""
-    codes, marks = [], Counter[str]()
-    for row, cell in zip(table.rows, table.columns[variable.name], strict=True):
+    column, marks = table.columns[variable.name], Counter[str]()
+    codes = {}
+    for cell, count in Counter(column).items():  # in the order of their first rows
         label = cell.strip()
         code = int(number[1]) if (number := _CODE.fullmatch(label)) else NOT_CODED
         if not number and is_mark(label):
-            marks[label] += 1
+            marks[label] += count
         elif label and code not in variable.values:
+            row = table.rows[column.index(cell)]
             raise messages.other_code(path, row, variable.name, variable.codes, _described(label))
-        codes.append(code)
+        codes[cell] = code
     if marks:
         told.append(notes.marks(path, variable.name, marks))
-    return codes
+    return [codes[cell] for cell in column]
 
 
 def _described(label: str) -> str:
