@@ -49,7 +49,7 @@ def main() -> None:
     asked = submission.arranged(decisions[report.ENSEMBLE], book, layout)
 
     scored = report.crossfitted(book, oof, baseline["oof"], labels, settings.prior, seed, groups)
-    table = report.score_table(book, labels, scored.decisions, settings.resamples, seed, smallest)
+    table = report.score_table(book, labels, scored.decisions, settings.resamples, seed, smallest, groups)
     below = crossfit.report(book, baseline["oof"], labels, seed, smallest, groups)
     blended = {report.BASELINE: baseline["oof"], report.ENSEMBLE: scored.blended}
 

@@ -33,7 +33,8 @@ def main() -> None:
     submission.check_covered(path, listed, submitted.index)
     labels = read_labels(path, book, listed).loc[submitted.index]
     labels = labels[(labels != NOT_CODED).any(axis=1)]
-    repeated = copies.repeated(labels.index, copies.read(inputs.file("data/predictions/copies.parquet")))
+    found = copies.read(inputs.file("data/predictions/copies.parquet"))
+    repeated = copies.repeated(labels.index, found)
     if repeated.any() and not score_copies:
         print(f"evaluate: {repeated.sum()} new cases left out, copies of training cases or of other new ones")
         labels = labels[~repeated]
@@ -42,7 +43,8 @@ def main() -> None:
         print(f"evaluate: no label of a new case in {path}, nothing to score")
         return
     decisions = {system: decided.loc[labels.index] for system, decided in systems.items()}
-    table = report.score_table(book, labels, decisions, resamples, seed, smallest)
+    groups = copies.grouped(labels.index, found)
+    table = report.score_table(book, labels, decisions, resamples, seed, smallest, groups)
     files.write_json(METRICS, table)
     print(report.lines(table))
 

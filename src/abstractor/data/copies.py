@@ -104,6 +104,12 @@ def among_new(training: pd.DataFrame, new: pd.DataFrame, similarity: float) -> p
     return pd.DataFrame({"uid": new.index[copied], "copy_of": uids[first[copied]], "among": among}, dtype="str")
 
 
+def grouped(uids: pd.Index, found: pd.DataFrame) -> pd.Series:
+    """As `groups`, of new cases: index `uids`, the uid of the first case of the group that `among_new` found."""
+    first = found.set_index("uid")["copy_of"].reindex(uids)
+    return first.where(first.notna(), uids.to_numpy()).rename("group")
+
+
 def repeated(uids: pd.Index, found: pd.DataFrame) -> np.ndarray:
     """Which new cases to leave out of a score: copies of training cases, and all but the first of a group of new ones.
 
@@ -114,9 +120,8 @@ def repeated(uids: pd.Index, found: pd.DataFrame) -> np.ndarray:
     Returns:
         (uids,) bool.
     """
-    known = found.set_index("uid").reindex(uids)
-    first = known["copy_of"].where(known["copy_of"].notna(), uids.to_numpy())
-    return np.asarray((known["among"] == TRAINING) | first.duplicated())
+    among = found.set_index("uid")["among"].reindex(uids)
+    return np.asarray((among == TRAINING) | grouped(uids, found).duplicated())
 
 
 def write(path: Path, found: pd.DataFrame) -> None:

@@ -134,3 +134,4 @@ def test_a_score_takes_the_first_coded_case_of_new_copies_and_none_of_training_o
     assert copies.repeated(pd.Index(["a", "b", "c", "d", "e"]), found).tolist() == [False, True, True, True, False]
     # The first of the group has no code: the next one stands for it.
     assert copies.repeated(pd.Index(["b", "c", "e"]), found).tolist() == [False, True, False]
+    assert copies.grouped(pd.Index(["e", "d", "b"]), found).tolist() == ["e", "t", "a"]

@@ -71,6 +71,7 @@ def score_table(
     resamples: int,
     seed: int,
     smallest: int,
+    groups: pd.Series | None = None,
 ) -> dict[str, Any]:
     """The metrics of the ensemble beside every system's, as released.
 
@@ -81,13 +82,14 @@ def score_table(
         resamples: of the intervals.
         seed: the global one.
         smallest: the smallest count to release.
+        groups: uid -> group, drawn together for the intervals; None: each case stands alone.
 
     Returns:
         `cases`; `f1` of the ensemble, its 95 % `interval`; the mean F1 of all `systems`; the `difference` of each
         from the baseline with its paired interval. Withheld and rounded by `small_counts.scores`.
     """
     points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
-    means = metrics.bootstrap(codebook, labels, decisions, resamples, derive_seed(seed, "resamples"))
+    means = metrics.bootstrap(codebook, labels, decisions, resamples, derive_seed(seed, "resamples"), groups)
     table = {
         "cases": len(decisions[ENSEMBLE]),
         "f1": points[ENSEMBLE],

@@ -70,9 +70,17 @@ def scores(codebook: Codebook, labels: pd.DataFrame, decisions: pd.DataFrame) ->
 
 
 def bootstrap(
-    codebook: Codebook, labels: pd.DataFrame, systems: Mapping[str, pd.DataFrame], resamples: int, seed: int
+    codebook: Codebook,
+    labels: pd.DataFrame,
+    systems: Mapping[str, pd.DataFrame],
+    resamples: int,
+    seed: int,
+    groups: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Mean F1 of each system on the same resamples of the cases (drawn with replacement).
+
+    Copies are drawn together (the cluster bootstrap of Davison and Hinkley 1997, section 3.8): a case that stands in
+    the table twice tells no more than once.
 
     Args:
         codebook: gives variables and kinds.
@@ -80,18 +88,21 @@ def bootstrap(
         systems: name -> decisions, all on the same cases.
         resamples: number of resamples.
         seed: of the draw.
+        groups: uid -> group of at least these cases; None: each stands alone.
 
     Returns:
         (resamples, systems); the difference of two columns is a paired bootstrap.
     """
     uids = next(iter(systems.values())).index
     counted = {name: counts(codebook, labels, decisions.loc[uids]) for name, decisions in systems.items()}
-    rng, cases = np.random.default_rng(seed), len(uids)
-    block, means = max(1, _BLOCK // max(cases, 1)), []
+    number = pd.factorize(uids if groups is None else groups.loc[uids])[0]
+    rng, drawn = np.random.default_rng(seed), int(number.max(initial=-1)) + 1
+    block, means = max(1, _BLOCK // max(len(uids), 1)), []
     for start in range(0, resamples, block):
         rows = min(block, resamples - start)
-        draws = rng.integers(0, cases, size=(rows, cases)) + cases * np.arange(rows)[:, None]
-        weights = np.bincount(draws.ravel(), minlength=rows * cases).reshape(rows, cases).astype(np.float64)
+        draws = rng.integers(0, drawn, size=(rows, drawn)) + drawn * np.arange(rows)[:, None]
+        times = np.bincount(draws.ravel(), minlength=rows * drawn).reshape(rows, drawn).astype(np.float64)
+        weights = times[:, number]
         means.append(np.stack([f1(each, weights).mean(axis=1) for each in counted.values()], axis=1))
     return pd.DataFrame(np.concatenate(means), columns=list(counted))
 

@@ -75,6 +75,15 @@ def test_bootstrap_does_not_depend_on_its_blocks(monkeypatch: pytest.MonkeyPatch
     pd.testing.assert_frame_equal(whole, metrics.bootstrap(CODEBOOK, labels, systems, 50, seed=4))
 
 
+def test_a_case_that_stands_twice_tells_no_more_than_once() -> None:
+    once = random_codes(60, 1), random_codes(60, 2)
+    labels, decisions = (pd.concat([table, table.rename(index=lambda uid: f"{uid}-copy")]) for table in once)
+    groups = labels.index.to_series().str.removesuffix("-copy")
+    expected = metrics.bootstrap(CODEBOOK, once[0], {"a": once[1]}, 50, seed=4)
+    found = metrics.bootstrap(CODEBOOK, labels, {"a": decisions}, 50, seed=4, groups=groups.sort_values())
+    pd.testing.assert_frame_equal(found, expected)
+
+
 def test_interval_holds_the_score_and_narrows_with_cases() -> None:
     widths = []
     for cases in (100, 1600):
