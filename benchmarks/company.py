@@ -39,9 +39,9 @@ def one_shape(predictor: Predictor, cases: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(predictor.predict([cases], len(cases), "company"))
 
 
-def near_lengths(predictor: Any, compute: Compute, budget: int, book: Codebook, cases: pd.DataFrame) -> pd.DataFrame:
+def near_lengths(predictor: Predictor, compute: Compute, budget: int, book: Codebook, cases: pd.DataFrame) -> pd.DataFrame:
     """Each batch as long as its longest row, and as many rows as the budget holds."""
-    part = predictor._read(cases)
+    part = predictor.read(cases)
     found = np.zeros((len(cases), len(book.columns)))
     lengths = [shape.length for shape in part.shapes]
     with torch.inference_mode(), autocast(compute):

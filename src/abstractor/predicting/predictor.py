@@ -56,7 +56,7 @@ class Predictor:
             compute: device and dtype.
             budget: tokens of a forward pass.
         """
-        self._read, self._codebook, self._compute = read, codebook, compute
+        self.read, self._codebook, self._compute = read, codebook, compute
         self._budget: float = budget
         self.halved = 0
         """Batches that did not fit so far."""
@@ -104,7 +104,7 @@ class Predictor:
     def _scored(self, part: pd.DataFrame, bar: tqdm, seen: int) -> pd.DataFrame:
         """Of cases that come after `seen` others."""
         with located(f"cases {seen + 1} to {seen + len(part)}, in the order of their uids"):
-            read = self._read(part)
+            read = self.read(part)
         # Not a number until it is scored: a case left out is refused, not written with what memory held.
         result = np.full((len(part), len(self._codebook.columns)), np.nan, dtype=np.float32)
         with torch.inference_mode(), autocast(self._compute):
