@@ -39,7 +39,9 @@ def one_shape(predictor: Predictor, cases: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(predictor.predict([cases], len(cases), "company"))
 
 
-def near_lengths(predictor: Predictor, compute: Compute, budget: int, book: Codebook, cases: pd.DataFrame) -> pd.DataFrame:
+def near_lengths(
+    predictor: Predictor, compute: Compute, budget: int, book: Codebook, cases: pd.DataFrame
+) -> pd.DataFrame:
     """Each batch as long as its longest row, and as many rows as the budget holds."""
     part = predictor.read(cases)
     found = np.zeros((len(cases), len(book.columns)))
