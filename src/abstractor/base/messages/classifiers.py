@@ -50,3 +50,23 @@ def no_list_of_layers(kind: str, count: int) -> RunError:
     return RunError(
         f"{kind} has no list of its {count} layers; set layer_decay: 1.0 and frozen_layers: null in params.yaml"
     )
+
+
+def flash_needs_a_gpu(found: str) -> RunError:
+    return RunError(
+        "params.yaml: attention: flash: expected a CUDA device of compute capability 8.0 or more, "
+        f"found {found}; set attention: auto"
+    )
+
+
+def no_flash() -> RunError:
+    return RunError(
+        "attention: flash needs the package disentangled-flash: run make setup LOCK=gpu, or set attention: auto"
+    )
+
+
+def flash_has_no_kernels(found: str) -> RunError:
+    return RunError(
+        "params.yaml: attention: flash: expected Triton, relative positions and heads of 32, 64 or 128 units, "
+        f"found {found}; set attention: auto"
+    )

@@ -25,3 +25,7 @@ def unsloth_takes_no_packed_rows() -> ValueError:
 
 def unsloth_trains_the_whole_head() -> ValueError:
     return ValueError("unsloth would train all of lm_head; leave it out of targets, or set engine: transformers")
+
+
+def flash_reads_past_adapters() -> ValueError:
+    return ValueError("flash reads the weights under an adapter, not the adapter; set lora: null, or attention: auto")

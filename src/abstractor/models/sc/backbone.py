@@ -5,10 +5,11 @@ from typing import Any, Protocol
 
 import torch
 from peft import PeftModel
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 
+from abstractor.base.messages import backbones as backbone_messages
 from abstractor.base.messages import classifiers as messages
-from abstractor.models.sc import families
+from abstractor.models.sc import families, flash
 from abstractor.models.shared.attention_rules import Rule, choose_attention, rule
 from abstractor.models.shared.local import backbone_folder
 from abstractor.models.shared.lora import Lora, adapted
@@ -38,6 +39,10 @@ class Design(Protocol):
         """None: all weights are trained."""
 
     @property
+    def attention(self) -> str:
+        """auto, eager, sdpa or flash; see `attention_rules`."""
+
+    @property
     def gradient_checkpointing(self) -> bool:
         """Recompute activations in the backward pass."""
 
@@ -47,7 +52,9 @@ def load_tokenizer(backbone: str) -> Any:
     return AutoTokenizer.from_pretrained(backbone_folder(backbone))
 
 
-def pretrained(folder: Path, max_tokens: int, dtype: torch.dtype, variant: str | None = None) -> Any:
+def pretrained(
+    folder: Path, max_tokens: int, dtype: torch.dtype, variant: str | None = None, attention: str = "auto"
+) -> Any:
     """A backbone without a head, in float32.
 
     Args:
@@ -55,34 +62,44 @@ def pretrained(folder: Path, max_tokens: int, dtype: torch.dtype, variant: str |
         max_tokens: longest row.
         dtype: of the arithmetic, which autocast sees to.
         variant: of the weights' file name; None: plain.
+        attention: auto, eager, sdpa or flash, which loads as eager until `to_train`.
 
     Raises:
-        ArchitectureError: the backbone cannot compute in `dtype`.
+        ArchitectureError: the backbone cannot compute in `dtype`, or not with `attention`.
     """
-    return AutoModel.from_pretrained(folder, dtype=torch.float32, **options(folder, max_tokens, dtype, variant))
+    found = options(folder, max_tokens, dtype, variant, attention)
+    return AutoModel.from_pretrained(folder, dtype=torch.float32, **found)
 
 
-def options(folder: Path, max_tokens: int, dtype: torch.dtype, variant: str | None = None) -> dict[str, Any]:
+def options(
+    folder: Path, max_tokens: int, dtype: torch.dtype, variant: str | None = None, attention: str = "auto"
+) -> dict[str, Any]:
     """Config, variant and attention of a backbone, for `from_pretrained`; arguments as in `pretrained`."""
     config = AutoConfig.from_pretrained(folder)
     families.configure(config, max_tokens)
-    chosen = choose_attention(config, "auto", dtype).name
-    # A type that no rule names gets what transformers itself would take: not all have SDPA.
-    attention = chosen if rule(config) != Rule() else None
-    return {"config": config, "variant": variant, "attn_implementation": attention}
+    chosen: str | None = choose_attention(config, attention, dtype).name
+    if attention == "sdpa" and not MODEL_MAPPING[type(config)]._supports_sdpa:
+        raise backbone_messages.attention_is_wrong("sdpa", "is missing", config.model_type, "", "eager")
+    if chosen == "flash":
+        chosen = "eager"
+    elif attention == "auto" and rule(config) == Rule():
+        chosen = None  # what transformers itself would take: not all types have SDPA
+    return {"config": config, "variant": variant, "attn_implementation": chosen}
 
 
 def to_train(model: Any, design: Design) -> Any:
     """A loaded backbone as `design` has it trained: with fresh adapters, or in full.
 
     Raises:
-        RunError: it cannot read rows of `max_tokens`.
+        RunError: it cannot read rows of `max_tokens`, or has a shape that flash attention has no kernels for.
     """
     limit = families.longest_row(model)
     if limit is not None and design.max_tokens > limit:
         raise messages.row_too_long(design.backbone, limit, design.max_tokens)
     if design.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+    if design.attention == "flash":
+        flash.enable(model)
     return adapted(model, design.lora) if design.lora is not None else model
 
 

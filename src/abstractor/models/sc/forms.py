@@ -45,7 +45,7 @@ class Form(ABC):
 
         Raises:
             RunError: the backbone cannot read rows of `max_tokens`, or does not fit the form.
-            ArchitectureError: the backbone cannot compute in `dtype`.
+            ArchitectureError: the backbone cannot compute in `dtype`, or not with the attention asked for.
         """
 
     @abstractmethod
@@ -62,7 +62,8 @@ class Concatenated(Form):
 
     def build(self, design: Design, codebook: Codebook, dtype: torch.dtype = torch.float32) -> Classifier:
         """A new linear head on the pretrained backbone."""
-        base = backbone.pretrained(backbone_folder(design.backbone), design.max_tokens, dtype)
+        folder = backbone_folder(design.backbone)
+        base = backbone.pretrained(folder, design.max_tokens, dtype, attention=design.attention)
         model = backbone.to_train(base, design)
         return Classifier(model, len(codebook.columns), design.pooling, design.head_dropout)
 
@@ -101,7 +102,8 @@ class Masked(Form):
         """The backbone's own masked-LM head, or a new one where it has none."""
         words = mask_prompt.verbalizer(backbone.load_tokenizer(design.backbone), codebook)
         folder = backbone_folder(design.backbone)
-        model, head = mask_classifier.pretrained(folder, **backbone.options(folder, design.max_tokens, dtype))
+        options = backbone.options(folder, design.max_tokens, dtype, attention=design.attention)
+        model, head = mask_classifier.pretrained(folder, **options)
         return MaskedClassifier(backbone.to_train(model, design), words, design.head_dropout, head)
 
     def load(self, folder: Path, reading: Reading, codebook: Codebook, dtype: torch.dtype) -> MaskedClassifier:

@@ -6,7 +6,7 @@ memory-efficient kernel runs there, and eager attention.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -34,6 +34,8 @@ class Rule:
     """Attention code -> why it is wrong in float16."""
     float16: str | None = None
     """Why float16 is wrong whatever the attention; None: it is not known to be."""
+    flash: bool = False
+    """Whether disentangled-flash has kernels for it. `auto` takes none: a result would hang on an installed package."""
 
 
 _SOFT_CAPPED = Rule(
@@ -56,7 +58,7 @@ _GEMMA3 = Rule(float16="its activations go beyond the largest float16, 65,504") 
 RULES: Mapping[str, Rule] = {
     "big_bird": _SPARSE,
     "deberta": _DISENTANGLED,
-    "deberta-v2": _DISENTANGLED,
+    "deberta-v2": replace(_DISENTANGLED, flash=True),
     "gemma2": _SOFT_CAPPED,
     "gemma3": _GEMMA3,
     "gemma3_text": _GEMMA3,
@@ -77,7 +79,7 @@ def choose_attention(config: Any, asked: str, dtype: torch.dtype) -> Attention:
 
     Args:
         config: of transformers.
-        asked: auto, sdpa or eager.
+        asked: auto, sdpa, eager or flash.
         dtype: of the arithmetic.
 
     Raises:
@@ -86,11 +88,11 @@ def choose_attention(config: Any, asked: str, dtype: torch.dtype) -> Attention:
     known, kind, half = rule(config), config.model_type, dtype == torch.float16
     if half and known.float16:
         raise messages.float16_is_wrong(kind, known.float16)
-    wrong = {**known.refused, **(known.refused_in_float16 if half else {})}
+    missing = {} if known.flash else {"flash": "has no kernels"}
+    wrong = {**missing, **known.refused, **(known.refused_in_float16 if half else {})}
     if asked in wrong:
-        other = "eager" if asked == "sdpa" else "sdpa"
         where = " in float16" if asked in known.refused_in_float16 else ""
-        raise messages.attention_is_wrong(asked, wrong[asked], kind, where, other)
+        raise messages.attention_is_wrong(asked, wrong[asked], kind, where, known.attention)
     if asked != "auto":
         return Attention(asked, "asked for")
     if half and known.refused_in_float16:

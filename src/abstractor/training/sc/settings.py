@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
+from abstractor.base.messages import training as messages
 from abstractor.models.shared.lora import Lora
 from abstractor.training.loop.settings import Part, Rate, Share, Training, Weight
 
@@ -42,3 +43,14 @@ class ScModel(Training):
     """Each layer's rate as a share of that of the layer above, the embeddings lowest, above 0 to 1 (off: all alike)."""
     frozen_layers: Annotated[int, Field(ge=0)] | None
     """The lowest layers that are not trained, the embeddings with them, 0 (the embeddings alone) and up; null: none."""
+    attention: Literal["auto", "eager", "sdpa", "flash"] = "auto"
+    """auto (what the architecture is known to compute rightly), eager, sdpa or flash (training of DeBERTa-v2 and v3 on
+    a GPU of compute capability 8.0 or more, without lora; the package disentangled-flash)."""
+
+    @field_validator("attention")
+    @classmethod
+    def _no_adapter_under_kernels(cls, attention: str, info: ValidationInfo) -> str:
+        """The kernels multiply by the plain weights: an adapter there would be left out and learn nothing."""
+        if attention == "flash" and info.data.get("lora") is not None:
+            raise messages.flash_reads_past_adapters()
+        return attention

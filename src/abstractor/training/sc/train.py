@@ -11,6 +11,7 @@ from torch import nn
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
+from abstractor.models.sc import flash
 from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.classifier import SequenceClassifier
 from abstractor.models.sc.columns import Layout
@@ -48,8 +49,11 @@ def train(
         checkpoints: see `training.fit`.
 
     Raises:
-        RunError: training collapsed with every allowed seed, or the backbone cannot do what `params` ask for.
+        RunError: training collapsed with every allowed seed, or the backbone or the device cannot do what `params`
+            ask for.
     """
+    if params.attention == "flash":
+        flash.check(compute.device)
     layout = Layout.of(codebook)
     tokenizer = load_tokenizer(params.backbone)
     builder = FORMS[form].rows(tokenizer, codebook, params.max_tokens)

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, TrainerControl, TrainerState, TrainingArguments
 
 from abstractor.base.errors import RunError
+from abstractor.base.messages.backbones import ArchitectureError
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, autocast
 from abstractor.models.sc.backbone import load_tokenizer
@@ -354,3 +355,14 @@ def test_a_type_that_no_rule_names_loads_as_transformers_loads_it(
     model = FORMS["concatenated"].build(of(settings, "xlnet"), codebook).eval()
     with torch.inference_mode():
         assert model(**rows(9, 4)).isfinite().all()
+    with pytest.raises(ArchitectureError, match="sdpa is missing for xlnet; set it to auto or eager"):
+        FORMS["concatenated"].build(of(settings, "xlnet", attention="sdpa"), codebook)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_attention_is_what_was_asked_for(
+    project: Path, settings: dict[str, Any], codebook: Codebook, attention: str
+) -> None:
+    write("roberta")
+    model = FORMS["concatenated"].build(of(settings, "roberta", attention=attention), codebook)
+    assert model.backbone.config._attn_implementation == attention

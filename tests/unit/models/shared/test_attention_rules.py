@@ -19,6 +19,7 @@ def config(kind: str, **changes: Any) -> Any:
     [
         ("bert", "auto", torch.float16, "sdpa"),
         ("deberta-v2", "auto", torch.float16, "eager"),
+        ("deberta-v2", "flash", torch.float16, "flash"),
         ("longformer", "auto", torch.float16, "eager"),
         ("big_bird", "auto", torch.bfloat16, "eager"),
         ("llama", "auto", torch.float32, "sdpa"),
@@ -38,6 +39,8 @@ def test_attention_follows_the_architecture(kind: str, asked: str, dtype: torch.
     [
         ("gemma2", "sdpa", "sdpa leaves out the soft-cap for gemma2; set it to auto or eager"),
         ("deberta-v2", "sdpa", "has no code for the relative positions"),
+        ("deberta", "flash", "flash has no kernels for deberta; set it to auto or eager"),
+        ("bert", "flash", "flash has no kernels for bert; set it to auto or sdpa"),
         ("longformer", "sdpa", "has no code for the sparse attention"),
         ("qwen2", "eager", "eager overflows to NaN for qwen2 in float16; set it to auto or sdpa"),
         ("gemma3_text", "auto", "float16 is wrong for gemma3_text: .* set dtype to bfloat16"),
