@@ -3,7 +3,6 @@
 import json
 import pickle
 import zipfile
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,17 +103,35 @@ def vocabulary(name: str, folder: Path) -> None:
     Raises:
         BackboneError: sentencepiece or protobuf is not installed, or the vocabulary cannot be read.
     """
-    if (folder / "tokenizer.json").is_file() or not any(folder.glob("*.model")):
+    file = next(iter(sorted(folder.glob("*.model"))), None)
+    if file is None or (folder / "tokenizer.json").is_file():
         return
     try:
-        # transformers needs both; without, it advises to install tiktoken.
-        for package in ("sentencepiece", "google.protobuf"):
-            import_module(package)
-    except ImportError as error:
-        raise messages.no_sentencepiece(name, str(error.name)) from None
+        # transformers reads it by the same two packages; without, it advises to install tiktoken.
+        from sentencepiece.sentencepiece_model_pb2 import ModelProto
+    except ImportError:
+        raise messages.no_sentencepiece(name) from None
     from transformers import AutoTokenizer
 
     try:
-        AutoTokenizer.from_pretrained(folder, local_files_only=True).save_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except ValueError:
         raise messages.no_vocabulary(name) from None
+    charsmap = ModelProto.FromString(file.read_bytes()).normalizer_spec.precompiled_charsmap
+    _normalised(tokenizer, charsmap).save_pretrained(folder)
+
+
+def _normalised(tokenizer: Any, charsmap: bytes) -> Any:
+    """A fast tokenizer that normalises characters as the makers of its vocabulary did.
+
+    transformers 5.17 leaves that out of DeBERTa's (NFKC): a no-break space would hide the border of two words, and an
+    ellipsis be unknown. Its class would do so again at each loading, hence a tokenizer of no class.
+    """
+    from tokenizers.normalizers import Precompiled, Sequence
+    from transformers import PreTrainedTokenizerFast
+
+    backend = tokenizer.backend_tokenizer
+    if not charsmap or '"Precompiled"' in backend.to_str():
+        return tokenizer
+    backend.normalizer = Sequence([Precompiled(charsmap), *([backend.normalizer] if backend.normalizer else [])])
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **tokenizer.special_tokens_map)

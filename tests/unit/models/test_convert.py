@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -131,9 +132,11 @@ def test_a_damaged_pickle_is_refused_in_words(kept: int, archive: bool, tmp_path
 @pytest.fixture
 def deberta(tmp_path: Path) -> Path:
     """A folder as DeBERTa's: a vocabulary, and a config of the tokenizer that names no class."""
+    folder = tmp_path / "deberta"
+    folder.mkdir()
     for file in ("config.json", "tokenizer_config.json", "spm.model"):
-        (tmp_path / file).write_bytes(hub.contents("microsoft/deberta-v2-xlarge")[file])
-    return tmp_path
+        (folder / file).write_bytes(hub.contents("microsoft/deberta-v2-xlarge")[file])
+    return folder
 
 
 def test_a_sentencepiece_vocabulary_loads_as_its_model_types_tokenizer(deberta: Path, tmp_path: Path) -> None:
@@ -147,29 +150,48 @@ def test_a_sentencepiece_vocabulary_loads_as_its_model_types_tokenizer(deberta: 
     for folder in (deberta, alone):
         tokenizer = AutoTokenizer.from_pretrained(folder)
         assert isinstance(tokenizer, PreTrainedTokenizerFast)
-        assert tokenizer(text, return_offsets_mapping=True) == expected
+        found = tokenizer(text, return_offsets_mapping=True)
+        assert all(found[key] == expected[key] for key in ("input_ids", "attention_mask", "offset_mapping"))
         assert tokenizer.convert_ids_to_tokens([0, 1, 2, 3]) == ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
         assert tokenizer.mask_token_id == len(tokenizer) - 1
+    assert str(tmp_path) not in (deberta / "tokenizer_config.json").read_text(), "a path of this machine"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "found at home",
+        "the\u00a0gun",
+        "wound\u2026 ",
+        "\uff47\uff55\uff4e",
+        "\ufb01 e\u0301",
+        " a  b\n\n c\t",
+        "zero\u200bwidth",
+    ],
+)
+def test_a_vocabulary_reads_characters_as_sentencepiece_does(text: str, deberta: Path) -> None:
+    convert.vocabulary("tiny", deberta)
     pieces = sentencepiece.SentencePieceProcessor(model_proto=hub.vocabulary())
-    assert tokenizer("found at home", add_special_tokens=False)["input_ids"] == pieces.encode("found at home")
-    assert "tmp" not in (deberta / "tokenizer_config.json").read_text(), "a path of this machine"
+    found = AutoTokenizer.from_pretrained(deberta)(text, add_special_tokens=False)["input_ids"]
+    assert found == pieces.encode(text)
 
 
 def test_a_vocabulary_makes_the_same_bytes(deberta: Path) -> None:
-    hashes = []
-    for _ in range(2):
-        (deberta / "tokenizer.json").unlink(missing_ok=True)
-        convert.vocabulary("tiny", deberta)
-        hashes.append({path.name: sha256(path) for path in deberta.iterdir()})
-    assert hashes[0] == hashes[1]
+    again = Path(shutil.copytree(deberta, deberta.parent / "again"))
+    for folder in (deberta, again):
+        convert.vocabulary("tiny", folder)
+    assert {path.name: sha256(path) for path in deberta.iterdir()} == {
+        path.name: sha256(path) for path in again.iterdir()
+    }
 
 
 @pytest.mark.parametrize("package", ["sentencepiece", "google.protobuf"])
 def test_a_missing_library_of_vocabularies_is_named(
     package: str, deberta: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(sys.modules, "sentencepiece.sentencepiece_model_pb2", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(BackboneError, match=rf"and {package} is missing; `make setup` installs both"):
+    with pytest.raises(BackboneError, match="found not both; `make setup` installs them"):
         convert.vocabulary("tiny", deberta)
 
 

@@ -65,10 +65,10 @@ def not_weights(name: str, file: str, found: str) -> BackboneError:
     )
 
 
-def no_sentencepiece(name: str, package: str) -> BackboneError:
+def no_sentencepiece(name: str) -> BackboneError:
     return BackboneError(
-        f"backbone {name}: its tokenizer is a sentencepiece vocabulary, which takes the packages sentencepiece and "
-        f"protobuf, and {package} is missing; `make setup` installs both"
+        f"backbone {name}: its tokenizer is a sentencepiece vocabulary: expected the packages sentencepiece and "
+        f"protobuf, found not both; `make setup` installs them"
     )
 
 
