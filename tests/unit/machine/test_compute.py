@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,6 +72,46 @@ def test_what_the_machine_cannot_do_is_refused(
         choose(machine(**change))
 
 
+@pytest.mark.parametrize(
+    ("build", "devices", "message"),
+    [
+        (
+            "13.0",
+            ["nvidiactl", "nvidia3"],
+            r"driver 535\.104\.05, which is too old for PyTorch's CUDA 13\.0 or does not",
+        ),
+        ("13.0", ["nvidiactl"], "no GPU is given to this process"),
+        (None, ["nvidia0"], "PyTorch is a build for CPUs"),
+    ],
+)
+def test_a_gpu_that_stays_unused_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    build: str | None,
+    devices: list[str],
+    message: str,
+) -> None:
+    """PyTorch only says that CUDA is not available, and the run would be slow in silence."""
+    _pretend_driver(monkeypatch, tmp_path, devices)
+    monkeypatch.setattr(torch.version, "cuda", build)
+    assert choose(machine()).device.type == "cpu"
+    assert re.search(f"^warning: the GPU stays unused: .*{message}", capsys.readouterr().err)
+    with pytest.raises(RunError, match=f"device: cuda, but PyTorch finds no CUDA device; .*{message}"):
+        choose(machine(device="cuda"))
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_a_gpu_that_the_user_hides_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, hidden: str
+) -> None:
+    _pretend_driver(monkeypatch, tmp_path, ["nvidia0"])
+    choose(machine(device="cpu"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    choose(machine())
+    assert capsys.readouterr().err == ""
+
+
 def inference(**change: Any) -> Inference:
     return Inference(
         **{"device": "auto", "dtype": "float32", "threads": 1, "batch_tokens": 16, "chunk_cases": 1} | change
@@ -109,6 +150,18 @@ def test_a_card_names_what_made_a_result(tmp_path: Path) -> None:
     assert card["fold"] == 1
     assert card["seconds"] == 1.3
     assert card["versions"]["torch"].startswith("2.")
+
+
+def _pretend_driver(monkeypatch: pytest.MonkeyPatch, folder: Path, devices: list[str]) -> None:
+    """NVIDIA's driver of 2023 and its device files, beside a PyTorch that finds no device."""
+    line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\n"
+    (folder / "version").write_text(line, encoding="utf-8")
+    for name in devices:
+        (folder / name).touch()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("abstractor.machine.compute._DRIVER", folder / "version")
+    monkeypatch.setattr("abstractor.machine.compute._DEVICES", folder)
 
 
 def _pretend_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:

@@ -35,7 +35,7 @@ def bert(tmp_path_factory) -> Path:
     BertModel(config).save_pretrained(folder)
     words = {word: n for n, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "case", "no", "yes"])}
     BertTokenizerFast(vocab=words).save_pretrained(folder)
-    for name in ("README.md", "pytorch_model.bin", "modeling_bert.py"):
+    for name in ("README.md", "pytorch_model.bin", "modeling_bert.py"):  # a pickle beside safetensors is left
         (folder / name).write_text("not kept")
     return folder
 
@@ -216,10 +216,27 @@ def test_what_a_killed_fetch_left_goes_with_the_next(bert, tmp_path, monkeypatch
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
-def test_pickled_weights_are_refused(bert, tmp_path):
+def test_pickled_weights_alone_are_converted_under_their_hash(bert, tmp_path):
+    import torch
+    from safetensors.torch import load_file
+
     folder = copied(bert, tmp_path / "mine")
+    weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(SealError, match=r"expected \*\.safetensors .*convert pickled weights"):
+    torch.save(weights, folder / "pytorch_model.bin")
+    fetch("tiny", local(folder), tmp_path / "tiny")
+    assert not list((tmp_path / "tiny").glob("*.bin"))
+    found = load_file(tmp_path / "tiny" / "model.safetensors")
+    assert found.keys() == weights.keys() and all(torch.equal(found[name], weights[name]) for name in found)
+    with pytest.raises(BackboneError, match="has sha256"):
+        fetch("tiny", FolderSource(source="folder", path=str(folder), sha256=ZEROS), tmp_path / "other")
+
+
+def test_a_folder_without_weights_is_refused(bert, tmp_path):
+    folder = copied(bert, tmp_path / "mine")
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        (folder / name).unlink()
+    with pytest.raises(SealError, match=r"expected \*\.safetensors .*convert weights of another form"):
         fetch("tiny", FolderSource(source="folder", path=str(folder), sha256=ZEROS), tmp_path / "tiny")
     with pytest.raises(BackboneError, match="is missing; correct `path`"):
         fetch("tiny", FolderSource(source="folder", path=str(tmp_path / "no"), sha256=ZEROS), tmp_path / "tiny")
@@ -274,6 +291,8 @@ def test_hub_is_asked_for_one_commit_and_no_pickle(bert, tmp_path, monkeypatch):
             "format": "folder",
         },
         {"source": "hub", "repo": "org/big", "revision": "main"},
+        {"source": "hub", "repo": "org/big", "revision": None, "bin_sha256": {"../pytorch_model.bin": ZEROS}},
+        {"source": "hub", "repo": "org/big", "revision": None, "bin_sha256": {"pytorch_model.bin": "ab"}},
     ],
 )
 def test_parameters_out_of_range_are_refused(wrong):

@@ -2,11 +2,13 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import supply_chain
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support import ROOT
 
@@ -36,6 +38,14 @@ def test_every_locked_package_has_a_licence_line() -> None:
     lines = dict(re.findall(r"^\| ([a-z0-9-]+) \| (\S+) \|", LICENCES, re.MULTILINE))
     assert {lines.pop("package")} == {"version"}
     assert lines == supply_chain.pins("cpu") | supply_chain.pins("gpu"), STALE
+
+
+@pytest.mark.parametrize("package", ["protobuf", "sentencepiece"])
+def test_what_reads_vocabularies_is_declared_for_itself(package: str) -> None:
+    """No import names them: transformers takes them when it finds them."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    (requirement,) = (each for each in map(Requirement, declared) if each.name == package)
+    assert all(requirement.specifier.contains(supply_chain.pins(lock)[package]) for lock in supply_chain.LOCKS)
 
 
 def test_every_flagged_package_is_looked_at() -> None:

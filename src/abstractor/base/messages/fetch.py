@@ -38,7 +38,44 @@ def no_revision(name: str, repo: str) -> BackboneError:
 def no_answer(name: str, repo: str, revision: str, error: Exception) -> BackboneError:
     return BackboneError(
         f"backbone {name}: the hub did not give {repo} at {revision} ({type(error).__name__}); "
-        f"check repository, commit, network, and HF_TOKEN if the model is gated"
+        f"check repository, commit and network"
+    )
+
+
+def gated(name: str, repo: str, status: int) -> BackboneError:
+    found = "no token that the hub knows" if status == 401 else "an account without leave"
+    return BackboneError(
+        f"backbone {name}: {repo} is gated: the hub expected the token of an account that accepted its licence, found "
+        f"{found}; accept it at https://huggingface.co/{repo} and set HF_TOKEN to a token of that account"
+    )
+
+
+def no_bin_sha256(name: str, repo: str) -> BackboneError:
+    return BackboneError(
+        f"backbone {name}: {repo} has no safetensors at this commit, and pickled weights are taken under their sha256 "
+        f"alone; `make pin-backbones` looks that up where backbones.{name}.bin_sha256 is null; or name a commit with "
+        f"safetensors"
+    )
+
+
+def not_weights(name: str, file: str, found: str) -> BackboneError:
+    return BackboneError(
+        f"backbone {name}: expected {file} to hold weights alone, found more, or a damaged file ({found}); what else a "
+        f"pickle holds could run code and is never read: take a commit or a copy that has safetensors"
+    )
+
+
+def no_sentencepiece(name: str) -> BackboneError:
+    return BackboneError(
+        f"backbone {name}: its tokenizer is a sentencepiece vocabulary: expected the packages sentencepiece and "
+        f"protobuf, found not both; `make setup` installs them"
+    )
+
+
+def no_vocabulary(name: str) -> BackboneError:
+    return BackboneError(
+        f"backbone {name}: its sentencepiece vocabulary (*.model) cannot be read as the tokenizer of its model type; "
+        f"fetch it again, or take a copy that has tokenizer.json"
     )
 
 

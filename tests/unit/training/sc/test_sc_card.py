@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from support import cards
+from support import cards, hub
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
+from abstractor.models.fetch import fetch
 from abstractor.models.sc.forms import FORMS
 from abstractor.models.sc.reading import Reading, save
 from abstractor.predicting.sc import predictor
@@ -60,6 +61,26 @@ def test_the_lines_of_a_card_give_the_projects_probabilities(
     project: Path, settings: dict[str, Any], codebook: Codebook, asked: pd.DataFrame, form: str, changes: dict[str, Any]
 ) -> None:
     written(settings, codebook, form, **changes)
+    expected = pd.concat(predictor(codebook, FOLDER, CPU, 200).predict([asked], len(asked), "m/0"))
+    assert (expected.std() > 1e-4).all()
+    found = cards.told(FOLDER, asked, list(codebook.narratives))
+    pd.testing.assert_frame_equal(found, expected.astype("float64"), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("lora", [None, LORA | {"targets": ["query_proj", "value_proj"]}], ids=["full", "lora"])
+def test_the_tokenizer_of_a_hubs_deberta_loads_beside_what_is_trained(
+    project: Path,
+    settings: dict[str, Any],
+    codebook: Codebook,
+    asked: pd.DataFrame,
+    lora: dict[str, Any] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The repository has a sentencepiece vocabulary alone, and an adapter's folder no config that names its class."""
+    monkeypatch.setattr("huggingface_hub.snapshot_download", hub.snapshot_download)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # `fetch` changes it
+    fetch("deberta", hub.published("microsoft/deberta-v3-large"), project / "models/backbones/deberta")
+    written(settings, codebook, "concatenated", backbone="deberta", max_tokens=64, lora=lora)
     expected = pd.concat(predictor(codebook, FOLDER, CPU, 200).predict([asked], len(asked), "m/0"))
     assert (expected.std() > 1e-4).all()
     found = cards.told(FOLDER, asked, list(codebook.narratives))
