@@ -123,7 +123,7 @@ def arguments(folder: Path, cpu: bool, seed: int, **options: Any) -> TrainingArg
         seed: of dropout.
         options: more of them.
     """
-    return TrainingArguments(
+    made = TrainingArguments(
         output_dir=str(folder),
         lr_scheduler_type="linear",
         use_cpu=cpu,
@@ -135,3 +135,6 @@ def arguments(folder: Path, cpu: bool, seed: int, **options: Any) -> TrainingArg
         seed=seed,
         **options,
     )
+    # Of several GPUs one: the Trainer would cut each micro-batch up for all of them, which rows of cases do not bear.
+    made._n_gpu = min(made.n_gpu, 1)
+    return made

@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from support import ROOT, strategies
+from support.gpus import same_weights
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModel,
@@ -97,6 +98,12 @@ def trained(texts: list[str] = TEXTS, **changes: Any) -> Outcome:
 def test_the_loss_falls_on_a_repetitive_text(project: Path) -> None:
     losses = [loss for _, part, loss in trained(epochs=40).curve if part == "training"]
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_two_gpus_change_nothing(project: Path, request: pytest.FixtureRequest) -> None:
+    alone = trained()
+    request.getfixturevalue("two_gpus")
+    assert same_weights(trained().model, alone.model)
 
 
 @pytest.mark.parametrize("backbone", ["tiny", "bare"])
