@@ -9,7 +9,6 @@ from transformers import TrainingArguments
 from abstractor.training.loop import checkpoints
 
 
-@pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Trainer counts two GPUs, and splits no model over them; what it computes, it computes on the CPU."""
 

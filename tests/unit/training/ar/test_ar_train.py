@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from support.gpus import same_weights
+from support.gpus import same_weights, two_gpus
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
@@ -260,8 +260,8 @@ def test_a_paraphrase_stands_for_its_case_in_both_orders(
 
 
 def test_two_gpus_change_nothing(
-    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, request: pytest.FixtureRequest
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = train(ArModel(**settings), codebook, examples, CPU, (7, "m", 0))
-    request.getfixturevalue("two_gpus")
+    two_gpus(monkeypatch)
     assert same_weights(train(ArModel(**settings), codebook, examples, CPU, (7, "m", 0)).model, alone.model)

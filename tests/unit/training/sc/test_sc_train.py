@@ -4,7 +4,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from support.gpus import same_weights
+from support.gpus import same_weights, two_gpus
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
@@ -242,7 +242,7 @@ def test_two_gpus_change_nothing(
     codebook: Codebook,
     cases: pd.DataFrame,
     labels: pd.DataFrame,
-    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
     form: str,
 ) -> None:
     def trained() -> Outcome:
@@ -250,5 +250,5 @@ def test_two_gpus_change_nothing(
         return train(params, 0.5, form, codebook, learned(codebook, cases, labels), CPU, (7, "m", 0))
 
     alone = trained()
-    request.getfixturevalue("two_gpus")
+    two_gpus(monkeypatch)
     assert same_weights(trained().model, alone.model)
