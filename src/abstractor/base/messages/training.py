@@ -23,8 +23,9 @@ def collapsed_with_every_seed(tried: int) -> RunError:
 
 def step_does_not_fit(kept: int, there: int, helps: Sequence[str]) -> RunError:
     return RunError(
-        f"memory ran out in a step of training; weights, gradients and the optimiser's moments take {kept / 1e9:.1f} "
-        f"of {there / 1e9:.1f} GB; {', or '.join([*helps, 'take a larger machine'])}, and run the same command again"
+        "memory ran out in training; weights, gradients and the optimiser's moments take "
+        f"{kept / 1e9:.1f} of {there / 1e9:.1f} GB; {', or '.join([*helps, 'take a larger machine'])}, "
+        "and run the same command again"
     )
 
 

@@ -182,5 +182,5 @@ def test_a_step_that_does_not_fit_in_memory_is_told_with_what_helps() -> None:
         torch.empty(1 << 60)
         return losses(model, batch)
 
-    with pytest.raises(RunError, match=r"memory ran out in a step of training; .*; lower micro_tokens of the model"):
+    with pytest.raises(RunError, match=r"memory ran out in training; .*; lower micro_tokens of the model"):
         run(loss=greedy)

@@ -103,7 +103,7 @@ def test_the_loss_falls_on_a_repetitive_text(project: Path) -> None:
 def test_a_batch_that_does_not_fit_in_memory_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = Mock(side_effect=torch.OutOfMemoryError("CUDA out of memory"))
     monkeypatch.setattr(_MaskTrainer, "compute_loss", failing)
-    with pytest.raises(RunError, match=r"in a step of training; .*; lower batch_size or max_tokens of the section mlm"):
+    with pytest.raises(RunError, match=r"in training; .*; lower batch_size or max_tokens of the section mlm"):
         trained()
 
 
