@@ -27,7 +27,7 @@ from abstractor.base.errors import UserError
 from abstractor.base.files import replaced, write_json
 from abstractor.base.params import Params
 from abstractor.base.script import run_script
-from abstractor.machine.compute import Compute, Machine, autocast, prepare_machine
+from abstractor.machine.compute import Compute, Learning, autocast, prepare_machine
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.ar import loading
 from abstractor.models.ar.reading import Reading, save
@@ -175,7 +175,7 @@ def main() -> None:
     sizes = QUICK if (quick := parser.parse_args().quick) else FULL
     params = Params()
     model = params.get(f"models.{MODEL}", ArModel)
-    compute = prepare_machine(params.get("train", Machine))
+    compute = prepare_machine(params.get("train", Learning))
     content = {
         "machine": measure.machine(),
         "backbone": model.backbone,

@@ -16,7 +16,7 @@ def main() -> None:
     from abstractor.base.params import Params, Seed
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import read_prepared_cases
-    from abstractor.machine.compute import Machine, prepare_machine
+    from abstractor.machine.compute import Learning, prepare_machine
     from abstractor.runs.card import write_card, write_curve
     from abstractor.runs.inputs import Inputs
     from abstractor.training.mlm.settings import MlmParams, check_name
@@ -24,7 +24,7 @@ def main() -> None:
     inputs = Inputs()
     settings = inputs.get(f"mlm.{name}", MlmParams)
     check_name(name, Params())  # looks at names only, so that a new backbone retrains nothing
-    compute = inputs.also(prepare_machine(inputs.get("train", Machine)))
+    compute = inputs.also(prepare_machine(inputs.get("train", Learning)))
 
     from abstractor.training.mlm.train import save, train
 

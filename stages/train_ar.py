@@ -16,7 +16,7 @@ def main() -> None:
 
     from abstractor.base.params import Seed
     from abstractor.data.cases import codebook
-    from abstractor.machine.compute import Machine, prepare_machine
+    from abstractor.machine.compute import Learning, prepare_machine
     from abstractor.models.ar.loading import import_engine
     from abstractor.runs.card import write_card, write_curve
     from abstractor.runs.inputs import Inputs
@@ -26,7 +26,7 @@ def main() -> None:
     name, fold = arguments.model, arguments.fold
     settings = inputs.get(f"models.{name}", ArModel)
     import_engine(settings.engine)  # before transformers
-    compute = inputs.also(prepare_machine(inputs.get("train", Machine)))
+    compute = inputs.also(prepare_machine(inputs.get("train", Learning)))
 
     from abstractor.models.ar.reading import Reading, save
     from abstractor.models.shared.local import check_backbone

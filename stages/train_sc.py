@@ -17,12 +17,12 @@ def main() -> None:
 
     from abstractor.base.params import Seed
     from abstractor.data.cases import codebook
-    from abstractor.machine.compute import Machine, prepare_machine
+    from abstractor.machine.compute import Learning, prepare_machine
     from abstractor.runs.card import write_card, write_curve
     from abstractor.runs.inputs import Inputs
 
     inputs = Inputs()
-    compute = inputs.also(prepare_machine(inputs.get("train", Machine)))
+    compute = inputs.also(prepare_machine(inputs.get("train", Learning)))
 
     from abstractor.models.sc.reading import Reading, save
     from abstractor.models.shared.local import check_backbone

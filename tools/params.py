@@ -24,7 +24,7 @@ from abstractor.base.yaml_file import read_yaml
 from abstractor.data.copies import CopiesParams
 from abstractor.data.demo.settings import DemoCorpusParams
 from abstractor.data.raw.cases import CaseCount
-from abstractor.machine.compute import Inference, Machine
+from abstractor.machine.compute import Inference, Learning
 from abstractor.models.fetch import Backbone
 from abstractor.scoring.baseline import BaselineParams
 from abstractor.scoring.ensemble.blend import EnsembleParams
@@ -71,7 +71,7 @@ class ParamsFile(BaseModel):
     correct_labels: CorrectionParams
     mlm: dict[str, MlmParams]
     backbones: dict[str, Backbone]
-    train: Machine
+    train: Learning
     models: dict[str, ScModel | ArModel]
     making: Writers
     rewriting: Writers

@@ -7,12 +7,17 @@ from __future__ import annotations  # so that an older Python comes far enough t
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _PLACE = "_place_in_the_input"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_NO_MEMORY = re.compile(
+    r"DefaultCPUAllocator|CUDA( driver)?( error:)? out of memory|_STATUS_ALLOC_FAILED"
+    r"|CUDNN_STATUS_(NOT_SUPPORTED\b|INTERNAL_ERROR_(HOST|DEVICE)_ALLOCATION_FAILED)"
+)
 _TORCH_WRITER = ("inline_container", "PytorchStreamWriter", "iostream error")
 """What `torch.save` says of a write that failed; the reason is not in it."""
 
@@ -46,9 +51,13 @@ def place_of(error: BaseException | None) -> str | None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, a GPU's or the machine's; PyTorch's CPU allocator has no exception of its own."""
+    """Whether memory ran out, a GPU's or the machine's.
+
+    PyTorch has an exception for it, but not where its CPU allocator, a driver's call or a library of NVIDIA's finds
+    none left; cuDNN also says that it supports no way of computing that would fit.
+    """
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    return named or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None)
 
 
 def machine_fault(error: BaseException | None) -> str | None:
@@ -59,8 +68,8 @@ def machine_fault(error: BaseException | None) -> str | None:
     while error is not None:
         if out_of_memory(error):
             return (
-                "memory ran out; lower micro_tokens of the model (training) or infer.batch_tokens (prediction) in "
-                "params.yaml, or take a larger machine, and run the same command again"
+                "memory ran out; lower infer.batch_tokens (prediction) or a writer's batch_size in params.yaml, or "
+                "take a smaller backbone or a larger machine, and run the same command again"
             )
         if any(_is(error, number) for number in _FULL) or any(words in str(error) for words in _TORCH_WRITER):
             return f"{_place(error)} could not be written: the disk is full; make room and run the same command again"

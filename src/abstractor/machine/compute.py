@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     import torch
 
 
+ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+"""Variables that PyTorch's GPU allocator reads when it is first used; the first one counts, the second is its old name
+(c10/core/AllocatorConfig.h)."""
+GROWING = "expandable_segments:True"
+"""What has it enlarge pieces of memory in place."""
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 """Options of glibc's mallopt (malloc.h)."""
 _DRIVER, _DEVICES = Path("/proc/driver/nvidia/version"), Path("/dev")
@@ -27,13 +32,23 @@ class Machine(Strict):
     """Where and how to compute (params sections `train` and `infer`)."""
 
     device: Literal["auto", "cpu", "cuda"]
-    """auto (the first CUDA device, else the CPU), cpu or cuda."""
+    """auto (the first CUDA device, else the CPU), cpu or cuda. The first is that of CUDA_VISIBLE_DEVICES in the
+    environment."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
     """Of the arithmetic: float32, bfloat16, float16 or auto (bfloat16 where the hardware has it, else float32 on a CPU,
     float16 on a GPU). Weights that are trained stay in float32."""
     threads: Annotated[int, Field(ge=1, le=256)]
     """CPU threads, 1 to 256, at most as many as there are cores and as OMP_NUM_THREADS allows, which is said. Another
     number of threads may change the last bits of a result."""
+
+
+class Learning(Machine):
+    """Where and how to train (params section `train`)."""
+
+    deterministic: bool = False
+    """Of training on a GPU. true: kernels alone that add up in a fixed order, so that a run repeats to the last bit;
+    DeBERTa's backward pass then sorts, by estimate 50 to 190 % more time a step and 5 to 8 GB more. false: the last
+    bits differ from run to run. A CPU repeats itself either way."""
 
 
 class Inference(Machine):
@@ -60,7 +75,7 @@ class Compute:
 
 
 def prepare_machine(machine: Machine) -> Compute:
-    """Choose device and dtype, fix the threads and make PyTorch deterministic.
+    """Choose device and dtype, fix the threads and the order of sums.
 
     Raises:
         RunError: CUDA is asked for and absent, or the device does not have the dtype.
@@ -73,16 +88,32 @@ def prepare_machine(machine: Machine) -> Compute:
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning)
     torch.set_num_threads(_threads(machine)[0])
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # A debugging aid that costs 5 % of a training step.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     compute = choose(machine)
+    _fix_order_of_sums(machine, compute)
     if compute.device.type == "cpu":
         _keep_freed_memory()
     print(f"computing on {compute.reason}")
+    if compute.device.type == "cuda" and (visible := torch.cuda.device_count()) > 1:
+        print(f"one of {visible} GPUs is used, the first; CUDA_VISIBLE_DEVICES=1 before the command takes the second")
     if isinstance(machine, Inference) and machine.memory_gb is not None:
         _cap_memory(compute, machine.memory_gb)
     return compute
+
+
+def _fix_order_of_sums(machine: Machine, compute: Compute) -> None:
+    """Have PyTorch repeat to the last bit, where that is promised.
+
+    Where a GPU trains it is promised on demand, and what has no such kernel is then refused: with a warning alone
+    (`warn_only`), attention's backward pass would go on in any order. A forward pass has such kernels at no price.
+    """
+    import torch
+
+    if compute.device.type == "cuda" and isinstance(machine, Learning):
+        torch.use_deterministic_algorithms(machine.deterministic)
+    else:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    # A debugging aid that costs 5 % of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _keep_freed_memory() -> None:
@@ -127,6 +158,8 @@ def go_offline() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HOME", str(cache))
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if not any(name in os.environ for name in ALLOCATOR):
+        os.environ[ALLOCATOR[0]] = GROWING  # batches differ in length: else gaps remain that no later batch fits in
 
 
 def choose(machine: Machine) -> Compute:
@@ -195,11 +228,18 @@ def _threads(machine: Machine) -> tuple[int, str]:
     return count, f"{count} threads{lowered}"
 
 
-def autocast(compute: Compute) -> "torch.autocast":
-    """Mixed precision where the arithmetic is not float32; the weights keep the dtype they have."""
+def autocast(compute: Compute, keep_copies: bool = True) -> "torch.autocast":
+    """Mixed precision where the arithmetic is not float32; the weights keep the dtype they have.
+
+    Args:
+        compute: device and dtype.
+        keep_copies: of weights that are trained, in the lower precision, from their first use to the end of the block;
+            else each use makes its own.
+    """
     import torch
 
-    return torch.autocast(compute.device.type, compute.dtype, enabled=compute.dtype != torch.float32)
+    lower = compute.dtype != torch.float32
+    return torch.autocast(compute.device.type, compute.dtype, enabled=lower, cache_enabled=keep_copies)
 
 
 def to_device(batch: dict[str, Any], compute: Compute) -> dict[str, Any]:

@@ -166,15 +166,31 @@ def test_a_folder_that_takes_no_files_is_named(tmp_path: Path) -> None:
     assert machine_fault(FileNotFoundError(errno.ENOENT, "zebrafinch", "cases.csv")) is None
 
 
+NO_MEMORY = [
+    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in a non-contiguous input.",
+    "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`",
+]
+"""What PyTorch 2.13 says where it has no exception for it."""
+
+
 def test_a_lack_of_memory_is_told_apart_from_other_faults() -> None:
     import torch
 
     with pytest.raises(RuntimeError) as real:
         torch.empty(1 << 60)
-    for error in (real.value, torch.OutOfMemoryError("CUDA out of memory"), MemoryError()):
-        assert out_of_memory(error)
-        assert "memory ran out; lower micro_tokens" in (machine_fault(error) or "")
-    for other in (RuntimeError("shape mismatch"), ValueError("DefaultCPUAllocator"), OSError(errno.EIO, "")):
+    others = [torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"), MemoryError()]
+    others += [RuntimeError(text) for text in NO_MEMORY]
+    for error in (real.value, torch.OutOfMemoryError("CUDA out of memory"), *others):
+        assert out_of_memory(error), error
+        assert "memory ran out; lower infer.batch_tokens" in (machine_fault(error) or "")
+    alike = [torch.AcceleratorError("CUDA error: device-side assert triggered"), RuntimeError("shape mismatch")]
+    alike += [RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED_SHAPE"), RuntimeError("CUBLAS_STATUS_INTERNAL")]
+    for other in (*alike, ValueError("DefaultCPUAllocator"), OSError(errno.EIO, "")):
         assert not out_of_memory(other)
         assert machine_fault(other) is None
 

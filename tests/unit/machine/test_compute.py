@@ -1,5 +1,7 @@
 import json
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +11,17 @@ import torch
 
 from abstractor.base.errors import RunError
 from abstractor.base.members import check_folds
-from abstractor.machine.compute import Inference, Machine, choose, prepare_machine
+from abstractor.machine.compute import (
+    ALLOCATOR,
+    Compute,
+    Inference,
+    Learning,
+    Machine,
+    autocast,
+    choose,
+    go_offline,
+    prepare_machine,
+)
 from abstractor.machine.seeds import derive_seed
 from abstractor.runs.card import write_card
 
@@ -144,6 +156,78 @@ def test_a_cap_on_gpu_memory_says_that_a_cpu_has_none(
     assert "memory_gb" not in capsys.readouterr().out
 
 
+@pytest.fixture
+def _as_before() -> Iterator[None]:
+    enabled, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(False)
+    yield
+    torch.use_deterministic_algorithms(enabled, warn_only=warn)
+
+
+@pytest.mark.usefixtures("_as_before")
+@pytest.mark.parametrize(
+    ("gpu", "learning", "asked", "expected"),
+    [
+        (False, True, False, (True, True)),
+        (False, True, True, (True, True)),
+        (False, False, False, (True, True)),
+        (True, True, False, (False, False)),
+        (True, True, True, (True, False)),
+        (True, False, False, (True, True)),
+    ],
+)
+def test_sums_have_a_fixed_order_but_where_a_gpu_trains_unasked(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, learning: bool, asked: bool, expected: tuple[bool, bool]
+) -> None:
+    """Without warnings alone where it is asked for: with them, attention's backward pass would have no order."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    if gpu:
+        _pretend_gpu(monkeypatch, (8, 9))
+    given: dict[str, Any] = {"device": "auto", "dtype": "float32", "threads": 1}
+    prepare_machine(Learning(**given, deterministic=asked) if learning else inference(memory_gb=None))
+    found = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    assert found == expected
+
+
+@pytest.mark.usefixtures("_as_before")
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_of_several_gpus_one_is_used_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gpus: int
+) -> None:
+    _pretend_gpu(monkeypatch, (8, 9), gpus)
+    compute = prepare_machine(inference(memory_gb=None))
+    assert compute.device == torch.device("cuda", 0)
+    assert ("one of 2 GPUs is used" in capsys.readouterr().out) == (gpus == 2)
+
+
+@pytest.mark.parametrize("name", [None, *ALLOCATOR])
+def test_gpu_memory_grows_in_place_unless_the_environment_has_a_wish(
+    monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    own = {} if name is None else {name: "backend:native"}
+    monkeypatch.setattr(os, "environ", dict(own))
+    go_offline()
+    found = {each: os.environ[each] for each in ALLOCATOR if each in os.environ}
+    assert found == (own or {"PYTORCH_ALLOC_CONF": "expandable_segments:True"})
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_autocast_keeps_copies_of_weights_or_does_not(keep: bool) -> None:
+    weight, row = torch.ones(64, 64, requires_grad=True), torch.ones(1, 64, requires_grad=True)
+    saved: list[torch.Tensor] = []
+
+    def save(tensor: torch.Tensor) -> torch.Tensor:
+        saved.extend([tensor] if tensor.shape == weight.shape else [])
+        return tensor
+
+    bfloat16 = Compute(torch.device("cpu"), torch.bfloat16, "a test")
+    with autocast(bfloat16, keep), torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        kept = [torch.nn.functional.linear(row, weight) for _ in range(2)]
+    assert len(saved) == len(kept) == 2
+    assert {tensor.dtype for tensor in saved} == {torch.bfloat16}
+    assert (saved[0].data_ptr() == saved[1].data_ptr()) == keep
+
+
 def test_a_card_names_what_made_a_result(tmp_path: Path) -> None:
     write_card(tmp_path / "card.json", None, 1.26, fold=1)
     card = json.loads((tmp_path / "card.json").read_text())
@@ -164,7 +248,8 @@ def _pretend_driver(monkeypatch: pytest.MonkeyPatch, folder: Path, devices: list
     monkeypatch.setattr("abstractor.machine.compute._DEVICES", folder)
 
 
-def _pretend_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:
+def _pretend_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], gpus: int = 1) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a GPU")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)

@@ -15,7 +15,7 @@ from abstractor.base.members import read as read_members
 from abstractor.base.params import Params, Strict
 from abstractor.base.yaml_file import read_yaml
 from abstractor.data.demo.settings import DemoCorpusParams
-from abstractor.machine.compute import Inference, Machine
+from abstractor.machine.compute import Inference, Learning
 from abstractor.models.fetch import Backbone
 from abstractor.scoring.baseline import BaselineParams
 from abstractor.scoring.ensemble.blend import EnsembleParams
@@ -91,7 +91,7 @@ def test_every_parameter_binds_to_its_type() -> None:
         params.get(f"backbones.{name}", Backbone)
     for name in params.get("writers", dict[str, Any]):
         params.get(f"writers.{name}", Writer)
-    sections = {"train": Machine, "infer": Inference, "baseline": BaselineParams, "ensemble": EnsembleParams}
+    sections = {"train": Learning, "infer": Inference, "baseline": BaselineParams, "ensemble": EnsembleParams}
     sections |= {"make_cases": MakeCases, "rewrite": Rewrite, "making": list[str], "rewriting": list[str]}
     for section, kind in {**sections, "demo_corpus": DemoCorpusParams}.items():
         params.get(section, kind)

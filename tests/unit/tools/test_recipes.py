@@ -15,7 +15,7 @@ from abstractor.base.members import read as read_members
 from abstractor.base.messages.fetch import BackboneError
 from abstractor.base.params import Params
 from abstractor.base.yaml_file import read_yaml
-from abstractor.machine.compute import Inference, Machine
+from abstractor.machine.compute import Inference, Learning
 from abstractor.models.fetch import Backbone, HubSource, fetch
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.mlm.settings import MlmParams
@@ -25,7 +25,7 @@ from abstractor.training.sc.settings import ScModel
 from abstractor.writing.engine.settings import MakeCases, Rewrite, Writer
 
 KINDS = {"backbones": Backbone, "writers": Writer, "mlm": MlmParams}
-SECTIONS = {"train": Machine, "infer": Inference, "make_cases": MakeCases, "rewrite": Rewrite}
+SECTIONS = {"train": Learning, "infer": Inference, "make_cases": MakeCases, "rewrite": Rewrite}
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Training, whatever the model."""
 
+from collections.abc import Sequence
+
 from abstractor.base.errors import RunError
 
 
@@ -17,6 +19,28 @@ def loss_is_back(smoothed: float, constant: float) -> Collapsed:
 
 def collapsed_with_every_seed(tried: int) -> RunError:
     return RunError(f"training collapsed with all of {tried} initialisation seeds; lower learning_rate or raise warmup")
+
+
+def step_does_not_fit(kept: int, there: int, helps: Sequence[str]) -> RunError:
+    return RunError(
+        "memory ran out in training; weights, gradients and the optimiser's moments take "
+        f"{kept / 1e9:.1f} of {there / 1e9:.1f} GB; {', or '.join([*helps, 'take a larger machine'])}, "
+        "and run the same command again"
+    )
+
+
+def training_never_fits(kept: int, there: int, helps: Sequence[str]) -> RunError:
+    return RunError(
+        "memory ran out in training; expected room for weights, gradients and the optimiser's moments, "
+        f"{kept / 1e9:.1f} GB whatever the size of a step, found {there / 1e9:.1f} GB in all; "
+        f"{', or '.join([*helps, 'take a smaller backbone or a larger machine'])}"
+    )
+
+
+def no_deterministic_kernel(name: str) -> RunError:
+    return RunError(
+        f"params.yaml: train.deterministic: true, but PyTorch's {name} adds up in no fixed order; set it to false"
+    )
 
 
 def unsloth_takes_no_packed_rows() -> ValueError:

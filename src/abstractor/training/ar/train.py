@@ -20,6 +20,7 @@ from abstractor.models.shared.local import backbone_folder
 from abstractor.training.ar.losses import cross_entropy, symmetric_kl
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.lessons.examples import Examples
+from abstractor.training.loop.faults import Load, explained
 from abstractor.training.loop.fit import Data, Losses, LossFunction, Outcome, decay_groups, fit
 from abstractor.training.loop.split import split
 
@@ -58,7 +59,8 @@ def train(
     def build(seed: int) -> nn.Module:
         model = loading.build(folder, params, compute.dtype, compute.device, prompts.longest, seed)
         example = prompts.prefix(["reported"] * len(codebook.narratives))
-        check_prompts(model, example, prompts.suffixes, prompts.longest, batcher.packed)
+        with explained(model, compute.device, Load.of(params)):
+            check_prompts(model, example, prompts.suffixes, prompts.longest, batcher.packed)
         return model  # type: ignore[no-any-return]
 
     return fit(

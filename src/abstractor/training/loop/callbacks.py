@@ -120,9 +120,11 @@ class AveragedWeights(TrainerCallback):  # type: ignore[misc]
         known = zip(self.averages or weights, weights, strict=True)
         self.averages = [average.to(weight.device, copy=True) for average, weight in known]
 
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Take in the weights that the optimiser has just changed."""
-        if self.averages:
+    def on_optimizer_step(
+        self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **_: Any
+    ) -> None:
+        """Take in the weights that the optimiser has just changed, unless it left out a step that overflowed."""
+        if self.averages and not optimizer.step_was_skipped:
             self.steps += 1
             decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
             update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]

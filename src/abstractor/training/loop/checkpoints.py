@@ -1,4 +1,7 @@
-"""A Trainer whose run goes on, after it was stopped, as if it had not been: the same weights to the last bit.
+"""A Trainer whose run goes on, after it was stopped, as if it had not been.
+
+On a CPU it ends with the same weights to the last bit; on a GPU, where sums have no fixed order unless
+`train.deterministic` is true, it is as like an unbroken run as two of those are.
 
 The Trainer saves and restores optimiser, schedule, gradient scaler and random state (PyTorch reads them with
 `weights_only`). What is added: it saves when that is cheap, a checkpoint counts once it is whole, and the trainable
@@ -17,6 +20,8 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from abstractor.training.loop.callbacks import LOSSES, trainable
 
+EIGHT_BIT = "adamw_bnb_8bit"
+"""The Trainer's name of 8-bit Adam."""
 _SHARE = 0.02
 """Of the time that saving may take."""
 _WHOLE, _STATE = "whole-", "learner.pt"
@@ -93,6 +98,21 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
         rows = [(log["step"], LOSSES[key], log[key]) for log in self.state.log_history for key in LOSSES if key in log]
         return sorted(rows)
 
+    def create_optimizer(self, model: nn.Module | None = None) -> Any:
+        """The Trainer's, of a kind that leaves it to the gradient scaler to skip a step that overflowed in float16.
+
+        A fused kernel would skip it by itself. That goes unseen, and the schedule and the averages would move on.
+        """
+        if self.args.optim == EIGHT_BIT:
+            from bitsandbytes.optim import GlobalOptimManager
+
+            # One for the process: it would keep the model of an earlier training, and which of its weights (by their
+            # place among the groups) have their state in 32 bits.
+            GlobalOptimManager.get_instance().initialize()
+        optimizer = super().create_optimizer(model)
+        optimizer._step_supports_amp_scaling = False
+        return optimizer
+
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write the trainable weights and what is remembered; the frozen ones are where they came from."""
         assert output_dir is not None
@@ -123,7 +143,7 @@ def arguments(folder: Path, cpu: bool, seed: int, **options: Any) -> TrainingArg
         seed: of dropout.
         options: more of them.
     """
-    return TrainingArguments(
+    made = TrainingArguments(
         output_dir=str(folder),
         lr_scheduler_type="linear",
         use_cpu=cpu,
@@ -135,3 +155,6 @@ def arguments(folder: Path, cpu: bool, seed: int, **options: Any) -> TrainingArg
         seed=seed,
         **options,
     )
+    # Of several GPUs one: the Trainer would cut each micro-batch up for all of them, which rows of cases do not bear.
+    made._n_gpu = min(made.n_gpu, 1)
+    return made

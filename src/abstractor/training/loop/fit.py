@@ -4,6 +4,7 @@ A step's batch is a list of micro-batches. Each kind of model brings its own `lo
 the mean over all its cases, however they were cut into micro-batches.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -25,14 +26,15 @@ from abstractor.training.loop.callbacks import (
     LateDropout,
     Progress,
 )
-from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
+from abstractor.training.loop.checkpoints import EIGHT_BIT, ResumableTrainer, arguments
+from abstractor.training.loop.faults import Load, explained
 from abstractor.training.loop.settings import Training
 from abstractor.training.loop.steps import Extra, Steps
 
 Batch = dict[str, Any]
 """Tensors of one micro-batch; `targets` has one row a case."""
 
-_OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit"}
+_OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": EIGHT_BIT}
 
 
 class Losses(NamedTuple):
@@ -97,8 +99,9 @@ def fit(
 ) -> Outcome:
     """Train; on a collapse start again with the next initialisation seed.
 
-    A run that goes on from checkpoints ends as an unbroken one: it reads what came before the checkpoint again, since
-    augmentation draws as it reads, and where an initialisation had collapsed it collapses again.
+    A run that goes on from checkpoints goes on as an unbroken one: it reads what came before the checkpoint again,
+    since augmentation draws as it reads, and where an initialisation had collapsed it collapses again. How far two
+    runs are alike at all: see `machine.compute.Learning`.
 
     Args:
         build: initialisation seed -> model with fresh trainable weights, on the CPU.
@@ -113,7 +116,7 @@ def fit(
         checkpoints: folder of those that a stopped run left and of this run's; None: none are kept.
 
     Raises:
-        RunError: training collapsed with every allowed seed.
+        RunError: training collapsed with every allowed seed, or the machine cannot do it (see `faults`).
     """
     tried: list[int] = []
     for init_seed, _ in zip(init_seeds, range(settings.restarts + 1), strict=False):
@@ -122,16 +125,21 @@ def fit(
         model = build(init_seed)
         with TemporaryDirectory(prefix="abstractor-") as scratch:
             folder = (checkpoints or Path(scratch)) / str(init_seed)
-            trainer = _CaseTrainer(model, losses, data, settings, compute, constant_loss, order_seed, groups, folder)
-            try:
-                trainer.run()
-            except Collapsed as collapse:
-                print(f"training collapsed ({collapse}); trying the next initialisation seed", flush=True)
-                continue
-            trainer.average.swap(model)
-            trainer.best.restore(model)  # where there is a validation; of an average, too
-            steps, best = trainer.state.global_step, trainer.best.loss
-            return Outcome(model, tried, steps, best, trainer.curve(), trainer.skipped)
+            with explained(model, compute.device, Load.of(settings)):
+                trainer = _CaseTrainer(
+                    model, losses, data, settings, compute, constant_loss, order_seed, groups, folder
+                )
+                try:
+                    trainer.run()
+                except Collapsed as collapse:
+                    print(f"training collapsed ({collapse}); trying the next initialisation seed", flush=True)
+                else:
+                    trainer.average.swap(model)
+                    trainer.best.restore(model)  # where there is a validation; of an average, too
+                    steps, best = trainer.state.global_step, trainer.best.loss
+                    return Outcome(model, tried, steps, best, trainer.curve(), trainer.skipped)
+        del model, trainer  # two of them may not fit on one GPU
+        gc.collect()
     raise messages.collapsed_with_every_seed(len(tried))
 
 
@@ -205,10 +213,10 @@ class _CaseTrainer(ResumableTrainer):
             self.data.collate([self.data.training[case] for case in step])
         return DataLoader(self.data.training, batch_sampler=self.steps, collate_fn=self.data.collate)
 
-    def create_optimizer(self, model: nn.Module | None = None) -> Any:
-        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-        self.optimizer: Any = kind(self.groups(self.model), **options)
-        return self.optimizer
+    def get_optimizer_cls_and_kwargs(self, args: Any, model: Any = None) -> tuple[Any, dict[str, Any]]:
+        """The Trainer's optimiser, for our groups in the place of its own."""
+        kind, options = super().get_optimizer_cls_and_kwargs(args, model)
+        return kind, options | {"params": self.groups(self.model)}
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward of every micro-batch; returns the mean total loss of the step's cases."""
@@ -216,7 +224,8 @@ class _CaseTrainer(ResumableTrainer):
         cases = sum(len(micro["targets"]) for micro in inputs)
         total, supervised = torch.zeros((), device=self.compute.device), 0.0
         for micro in inputs:
-            with autocast(self.compute):
+            # Checkpointing casts the weights anew in the backward pass: copies that are kept would only take memory.
+            with autocast(self.compute, keep_copies=not self.settings.gradient_checkpointing):
                 result = self.losses(model, self._prepare_inputs(micro))
             loss = result.total.sum() / cases
             self.accelerator.backward(loss)

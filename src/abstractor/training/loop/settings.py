@@ -57,6 +57,6 @@ class Training(Strict):
     gradient_checkpointing: bool
     """true: recompute activations in the backward pass, which takes less memory and about a third more time."""
     optimizer: Literal["adamw", "adamw_8bit"]
-    """adamw, or adamw_8bit (GPU and bitsandbytes)."""
+    """adamw, or adamw_8bit (bitsandbytes): moments of one byte each in the place of four, but for embeddings."""
     restarts: Annotated[int, Field(ge=0, le=20)]
     """Fresh starts after a collapse, each with the next initialisation seed, 0 to 20."""

@@ -32,6 +32,7 @@ from abstractor.models.shared.batching import alignment
 from abstractor.models.shared.local import backbone_folder, copy_tokenizer
 from abstractor.training.loop.callbacks import Progress
 from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
+from abstractor.training.loop.faults import Load, explained
 from abstractor.training.mlm.settings import MlmParams
 
 _IGNORED = -100
@@ -83,7 +84,7 @@ def train(
 
     Raises:
         MlmError: see there.
-        RunError: the backbone has not been fetched.
+        RunError: the backbone has not been fetched, or the machine cannot do it (see `training.loop.faults`).
     """
     initialisation, order = (derive_seed(*seed_of, "mlm", params.seed, use) for use in ("initialisation", "order"))
     model, tokenizer, head = start(params.backbone, initialisation)
@@ -92,7 +93,8 @@ def train(
         raise messages.nothing_to_guess(seed_of[1], params.backbone)
     _try_longest(params, model, data)
     collate = _Masks(tokenizer, params.mask_share, alignment(compute.device.type), order)
-    with TemporaryDirectory(prefix="abstractor-") as scratch:
+    load = Load(False, False, ("lower batch_size or max_tokens of the section mlm",), ())
+    with TemporaryDirectory(prefix="abstractor-") as scratch, explained(model, compute.device, load):
         folder = checkpoints or Path(scratch)
         trainer = _MaskTrainer(
             folder,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from support.gpus import same_weights, two_gpus
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
@@ -256,3 +257,11 @@ def test_a_paraphrase_stands_for_its_case_in_both_orders(
     item = {"readings": both, "targets": [[0.0]]}
     (batch,) = batcher.collator(1, swap=1.0, rewrite=1.0)([item])
     assert batch["prompts"].input_ids[0, : len(both[3])].tolist() == both[3]
+
+
+def test_two_gpus_change_nothing(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = train(ArModel(**settings), codebook, examples, CPU, (7, "m", 0))
+    two_gpus(monkeypatch)
+    assert same_weights(train(ArModel(**settings), codebook, examples, CPU, (7, "m", 0)).model, alone.model)

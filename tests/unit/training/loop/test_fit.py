@@ -175,3 +175,12 @@ def test_dropout_begins_after_its_share_of_the_steps(share: float, expected: lis
     seen, outcome = recorded(lambda model: model.dropout.p, build=build, epochs=4, dropout_from=share)
     assert seen == expected
     assert outcome.model.dropout.p == 0.3
+
+
+def test_a_step_that_does_not_fit_in_memory_is_told_with_what_helps() -> None:
+    def greedy(model: nn.Module, batch: dict[str, Any]) -> Losses:
+        torch.empty(1 << 60)
+        return losses(model, batch)
+
+    with pytest.raises(RunError, match=r"memory ran out in training; .*; lower micro_tokens of the model"):
+        run(loss=greedy)

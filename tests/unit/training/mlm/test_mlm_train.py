@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from support import ROOT, strategies
+from support.gpus import same_weights, two_gpus
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModel,
@@ -23,7 +24,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from abstractor.base.errors import UserError
+from abstractor.base.errors import RunError, UserError
 from abstractor.base.messages.mlm import MlmError
 from abstractor.base.params import ParamsError
 from abstractor.data.cases import codebook
@@ -97,6 +98,19 @@ def trained(texts: list[str] = TEXTS, **changes: Any) -> Outcome:
 def test_the_loss_falls_on_a_repetitive_text(project: Path) -> None:
     losses = [loss for _, part, loss in trained(epochs=40).curve if part == "training"]
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_batch_that_does_not_fit_in_memory_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Mock(side_effect=torch.OutOfMemoryError("CUDA out of memory"))
+    monkeypatch.setattr(_MaskTrainer, "compute_loss", failing)
+    with pytest.raises(RunError, match=r"in training; .*; lower batch_size or max_tokens of the section mlm"):
+        trained()
+
+
+def test_two_gpus_change_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = trained()
+    two_gpus(monkeypatch)
+    assert same_weights(trained().model, alone.model)
 
 
 @pytest.mark.parametrize("backbone", ["tiny", "bare"])

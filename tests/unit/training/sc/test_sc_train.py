@@ -4,6 +4,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from support.gpus import same_weights, two_gpus
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
@@ -232,3 +233,22 @@ def test_made_cases_are_learned_from_in_their_share_and_epochs(
     rewritten = cases.iloc[:4].assign(Officer="park park")
     assert run(mixed._replace(rewritten=rewritten), rewrite=0.0).curve == outcome.curve
     assert run(mixed._replace(rewritten=rewritten), rewrite=1.0).curve != outcome.curve
+
+
+@pytest.mark.parametrize("form", ["concatenated", "masked"])
+def test_two_gpus_change_nothing(
+    project: Path,
+    settings: dict[str, Any],
+    codebook: Codebook,
+    cases: pd.DataFrame,
+    labels: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
+    def trained() -> Outcome:
+        params = ScModel(**settings | {"epochs": 2, "max_tokens": 64})
+        return train(params, 0.5, form, codebook, learned(codebook, cases, labels), CPU, (7, "m", 0))
+
+    alone = trained()
+    two_gpus(monkeypatch)
+    assert same_weights(trained().model, alone.model)
