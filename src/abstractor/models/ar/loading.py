@@ -54,13 +54,6 @@ def import_engine(engine: str) -> None:
         _import_extra("unsloth", "engine: unsloth", "engine: transformers")
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a backbone folder."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-
-
 def load_base(
     folder: Path, dtype: torch.dtype, device: torch.device, attention: str = "auto", quantize: str = "none"
 ) -> Any:

@@ -5,10 +5,11 @@ from typing import Any, Protocol
 
 import torch
 from peft import PeftModel
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel
 
 from abstractor.base.messages import classifiers as messages
 from abstractor.models.sc import families
+from abstractor.models.shared import tokenizers
 from abstractor.models.shared.attention_rules import Rule, choose_attention, rule
 from abstractor.models.shared.local import backbone_folder
 from abstractor.models.shared.lora import Lora, adapted
@@ -44,7 +45,7 @@ class Design(Protocol):
 
 def load_tokenizer(backbone: str) -> Any:
     """The tokenizer of a backbone."""
-    return AutoTokenizer.from_pretrained(backbone_folder(backbone))
+    return tokenizers.load_tokenizer(backbone_folder(backbone))
 
 
 def pretrained(folder: Path, max_tokens: int, dtype: torch.dtype, variant: str | None = None) -> Any:

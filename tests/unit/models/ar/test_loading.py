@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from abstractor.base.messages.language_models import ModelError
 from abstractor.models.ar.answers import question_logits
-from abstractor.models.ar.loading import add_lora, import_engine, load, load_base, load_tokenizer
+from abstractor.models.ar.loading import add_lora, import_engine, load, load_base
 from abstractor.models.ar.packing import pack
 from abstractor.models.ar.reading import Reading, save
 from abstractor.models.shared.lora import Lora
@@ -139,12 +139,6 @@ def test_a_lack_of_memory_is_not_taken_for_a_wrong_adapter(backbone: Path, tmp_p
     with pytest.MonkeyPatch.context() as patched, pytest.raises(torch.OutOfMemoryError):
         patched.setattr(peft.PeftModel, "from_pretrained", Mock(side_effect=torch.OutOfMemoryError))
         load(tmp_path / "adapter", base)
-
-
-def test_a_tokenizer_travels_with_its_template(tokenizer: Any, tmp_path: Path) -> None:
-    tokenizer.save_pretrained(tmp_path)
-
-    assert load_tokenizer(tmp_path).chat_template == tokenizer.chat_template
 
 
 @pytest.mark.parametrize("package", ["unsloth", "bitsandbytes"])

@@ -17,6 +17,7 @@ from abstractor.models.ar.packing import Batch
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.reading import Reading, save
 from abstractor.models.ar.rows import Batcher, constant_loss, option_targets, tokenise
+from abstractor.models.shared.tokenizers import load_tokenizer
 from abstractor.predicting.ar import predictor
 from abstractor.training.ar.losses import cross_entropy, symmetric_kl
 from abstractor.training.ar.settings import ArModel
@@ -95,7 +96,7 @@ def predicted(codebook: Codebook, cases: pd.DataFrame, chunk: int = 1000) -> pd.
 
 
 def batches_of(params: ArModel, codebook: Codebook, examples: Examples) -> tuple[Any, Any]:
-    tokenizer = loading.load_tokenizer(Path("models/backbones/tiny"))
+    tokenizer = load_tokenizer(Path("models/backbones/tiny"))
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
     batcher = Batcher.of(params.layout, prompts, tokenizer, params.micro_tokens, CPU)
     items = list(tokenise(prompts, codebook, examples.cases, examples.targets))
@@ -245,7 +246,7 @@ def test_a_paraphrase_stands_for_its_case_in_both_orders(
     project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
 ) -> None:
     params = ArModel(**settings)
-    tokenizer = loading.load_tokenizer(Path("models/backbones/tiny"))
+    tokenizer = load_tokenizer(Path("models/backbones/tiny"))
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
     rewritten = examples.cases.iloc[[1]].assign(Officer="another text")
     plain, both = tokenise(prompts, codebook, examples.cases.iloc[:2], examples.targets, rewritten)["readings"]
