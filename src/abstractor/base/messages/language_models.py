@@ -36,6 +36,10 @@ def layouts_differ(kind: str, difference: float) -> ModelError:
     )
 
 
+def no_numbers(kind: str, dtype: str) -> ModelError:
+    return ModelError(f"model type {kind} gives no numbers in {dtype}; set train.dtype or infer.dtype to another one")
+
+
 def layers_that_no_mask_parts(kind: str, layers: Iterable[str]) -> ModelError:
     return ModelError(
         f"model type {kind} has layers that no mask can part ({', '.join(sorted(layers))}); set layout: separate"
