@@ -62,10 +62,6 @@ def adapter_does_not_fit(folder: Path, error: Exception) -> ModelError:
     return ModelError(f"{folder}: the adapter does not fit its backbone ({type(error).__name__}); train it again")
 
 
-def quantising_needs_a_gpu(quantize: str) -> ModelError:
-    return ModelError(f"quantize: {quantize} needs a GPU, and PyTorch finds none; set quantize: none")
-
-
 def package_missing(asked: str, package: str, instead: str) -> ModelError:
     return ModelError(f"{asked} needs the package {package}: run make setup LOCK=gpu, or set {instead}")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
@@ -214,6 +215,30 @@ def test_training_learns_and_prediction_recovers_it(
     save(outcome.model, Reading.of(params, codebook)._replace(layout="separate"), Path("models/m/0"))
     for other in (predicted(codebook, cases), in_parts):
         pd.testing.assert_frame_equal(other, packed, atol=1e-4)
+
+
+@pytest.mark.parametrize("quantize", ["int8", "nf4"])
+def test_an_adapter_of_a_quantized_backbone_is_trained_saved_and_read_as_it_was_trained(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, quantize: str
+) -> None:
+    lora = settings["lora"] | {"targets": ["q_proj", "down_proj", "lm_head"]}
+    params = ArModel(**settings | {"quantize": quantize, "lora": lora, "epochs": 6})
+    outcome = train(params, codebook, examples, CPU, (7, "m", 0))
+    save(outcome.model, Reading.of(params, codebook), Path("models/m/0"))
+    weights = load_file("models/m/0/adapter_model.safetensors")
+    found = predicted(codebook, examples.cases)
+    save(outcome.model, Reading.of(params, codebook)._replace(quantize="none"), Path("models/m/0"))
+    unlike = predicted(codebook, examples.cases)
+
+    losses = [loss for _, _, loss in outcome.curve]
+    assert losses[-1] < 0.7 * losses[0]
+    assert {path.name for path in Path("models/m/0").iterdir()} == {
+        *("adapter_config.json", "adapter_model.safetensors", "reading.json", "seal.json")
+    }
+    assert all(".lora_" in name and weight.dtype == torch.float32 for name, weight in weights.items())
+    assert len(weights) == 2 * (3 + 3 + 1), "two matrices of every adapted layer, and no whole head"
+    assert ((found["Note"] > 0.5) == (examples.targets["Note"] == 1)).all()
+    assert (found - unlike).abs().to_numpy().max() > 1e-3, "on the quantized backbone"
 
 
 def test_train_cases_and_early_stopping_take_their_part(
