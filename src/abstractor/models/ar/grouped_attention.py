@@ -176,7 +176,8 @@ def attention(
     if grouping is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward as sdpa
 
-        return sdpa(module, query, key, value, attention_mask, **options)
+        output: tuple[Tensor, None] = sdpa(module, query, key, value, attention_mask, **options)
+        return output
     # Under autocast only the values come straight from a product in its dtype, and kernels want one dtype.
     query, key = query.to(value.dtype), key.to(value.dtype)
     sizes = [grouping.prefix, query.shape[2] - grouping.prefix]
@@ -184,11 +185,11 @@ def attention(
         torch.split(part, sizes, 2) for part in (query, key, value)
     )
     attend, scaling = Merged.apply if query.device.type == "cpu" else joined, options.get("scaling")
-    seen, groups = [k_prefix, v_prefix], query.shape[1] // key.shape[1]
+    keys, values, groups = k_prefix, v_prefix, query.shape[1] // key.shape[1]
     if attend is joined:  # no fast kernel of a T4 takes heads that share keys; it would fall back on P x P in float32
-        seen, groups = [part.repeat_interleave(groups, dim=1) for part in seen], 1
+        keys, values, groups = *(part.repeat_interleave(groups, dim=1) for part in (keys, values)), 1
     # Padding stands behind the prefix, where causality hides it.
-    prefix = scaled_dot_product_attention(first, *seen, is_causal=True, scale=scaling, enable_gqa=groups > 1)
+    prefix = scaled_dot_product_attention(first, keys, values, is_causal=True, scale=scaling, enable_gqa=groups > 1)
     mask = attention_mask if grouping.ragged else None
     own = attend(asking, k_prefix, v_prefix, k_own, v_own, mask, grouping, scaling)
     return torch.cat([prefix.transpose(1, 2), own.transpose(1, 2)], dim=1), None
