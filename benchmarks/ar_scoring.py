@@ -23,6 +23,7 @@ from abstractor.models.ar.answers import answer_logits, pick
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.rows import Batcher
 from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.tokenizers import load_tokenizer
 from abstractor.training.ar.settings import ArModel
 
 OURS, REFERENCE = "packed", "one prompt at a time"
@@ -53,7 +54,7 @@ class Setup(NamedTuple):
         folder = backbone_folder(params.backbone)
         model = loading.load_base(folder, compute.dtype, compute.device, params.attention)
         budget = every.get("infer", Inference).batch_tokens
-        return cls(params, model, loading.load_tokenizer(folder), compute, budget)
+        return cls(params, model, load_tokenizer(folder), compute, budget)
 
     def prompts(self, codebook: Codebook) -> Prompts:
         """The prompts of a codebook."""

@@ -20,6 +20,7 @@ from abstractor.models.ar import loading
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.rows import Batcher, option_targets, tokenise
 from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.tokenizers import load_tokenizer
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.ar.train import loss_function
 from abstractor.training.lessons.targets import of_labels
@@ -85,7 +86,7 @@ class Attacker:
     def __init__(self, params: ArModel, planted: Planted, compute: Compute, adapter: Path | None) -> None:
         """Load the backbone, with the adapter in the folder `adapter` if there is one."""
         folder = backbone_folder(params.backbone)
-        tokenizer = loading.load_tokenizer(folder)
+        tokenizer = load_tokenizer(folder)
         base = loading.load_base(folder, compute.dtype, compute.device, params.attention)
         self.model = loading.load(adapter, base) if adapter else base
         self.planted, self.compute = planted, compute

@@ -15,6 +15,7 @@ from abstractor.models.ar.reading import Design, read
 from abstractor.models.ar.rows import Batcher, tokenise
 from abstractor.models.shared.batching import padded
 from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.tokenizers import load_tokenizer
 from abstractor.predicting.predictor import Part, Predictor, Shape
 
 
@@ -65,7 +66,7 @@ def predictor_of(model: Any, reading: Design, codebook: Codebook, compute: Compu
         ModelError: the model computes something else for packed rows, or has too few positions.
         PromptError: tokenizer, template and codebook do not fit together.
     """
-    tokenizer = loading.load_tokenizer(backbone_folder(reading.backbone))
+    tokenizer = load_tokenizer(backbone_folder(reading.backbone))
     prompts = Prompts(tokenizer, codebook, reading.max_tokens, reading.system)
     batcher = Batcher.of(reading.layout, prompts, tokenizer, batch_tokens, compute)
     example = prompts.prefix(["reported"] * len(codebook.narratives))

@@ -10,6 +10,7 @@ lost, and the run says how often it happened.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,12 +19,13 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from abstractor.base.errors import located, out_of_memory
+from abstractor.base.errors import located
 from abstractor.base.messages import predicting as messages
 from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import predictions
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute, autocast
+from abstractor.machine.memory import within_memory
 from abstractor.models.shared.batching import cost
 
 
@@ -76,7 +78,7 @@ class Predictor:
             The predictions table of each part (see `abstractor.predictions`).
 
         Raises:
-            ScoringError: a single case does not fit in memory.
+            ScoringError: a single case does not fit in memory, or a probability is no number.
         """
         with tqdm(total=cases, desc=f"predict {name}", unit="case") as bar:
             seen = 0
@@ -126,8 +128,11 @@ class Predictor:
                 filled = group + group[-1:] * (size - len(group))
                 listed = ", ".join(str(seen + number + 1) for number in group)
                 with located(f"cases {listed}, in the order of their uids"):
-                    probabilities = _fitting(part.score, filled, shape.length)
+                    probabilities = within_memory(partial(part.score, filled, shape.length))
                 if probabilities is not None:
+                    # Here, not when the part is done: an overflow is told before hours are spent on other cases.
+                    if not np.isfinite(probabilities).all():
+                        raise messages.no_numbers(str(self._compute.dtype).removeprefix("torch."))
                     yield group, probabilities[: len(group)]
                     numbers = numbers[size:]
                 elif size == 1:
@@ -140,18 +145,3 @@ class Predictor:
 def _cost(shape: Shape) -> float:
     """Tokens of a case."""
     return shape.rows * cost(shape.length)
-
-
-def _fitting(score: Callable[[list[int], int], np.ndarray], group: list[int], length: int) -> np.ndarray | None:
-    """The probabilities, or None where memory ran out.
-
-    A function of its own: the exception, which holds the tensors of the failed pass, is gone when it returns.
-    """
-    try:
-        return score(group, length)
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return None

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from abstractor.base.files import write_json
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.shared.local import copy_tokenizer
+from abstractor.models.shared.local import backbone_folder, copy_tokenizer
+from abstractor.models.shared.tokenizers import made_special
 
 CARD, ROWS = "README.md", "rows.json"
 
@@ -46,6 +48,7 @@ From the folder that holds `models/`, with the packages `transformers`, `torch`,
 `probabilities([{arguments}])` gives one number an output; an empty narrative is `""`. In float32 they are the project's
 to about four digits.{limits}
 """
+_MARKUP = 'tokenizer.add_tokens(given["markup"], special_tokens=True)\n'
 
 
 class Base(NamedTuple):
@@ -76,7 +79,8 @@ class Card:
         what: one sentence, what the model is.
         reads: how a case becomes tokens, in Markdown.
         rows: the tokens around the narratives, which the code reads.
-        code: Python that defines `probabilities`; `FOLDER` and `BASE` stand for the two folders.
+        code: Python that defines `probabilities`; `FOLDER` and `BASE` stand for the two folders, `MARKUP`
+            for a line that is there where the tokenizer has markup that it does not call special.
         packages: that the code needs beside transformers.
         limits: what the code leaves out.
     """
@@ -103,8 +107,12 @@ class Card:
             content = json.loads(config.read_text(encoding="utf-8"))
             named = {"base_model_name_or_path": self.base.name, "revision": self.base.revision}
             write_json(config, content | named)
-        write_json(folder / ROWS, self.rows)
+        write_json(folder / ROWS, self.rows | ({"markup": self._markup} if self._markup else {}))
         (folder / CARD).write_text(self.text(place), encoding="utf-8")
+
+    @cached_property
+    def _markup(self) -> list[str]:
+        return made_special(backbone_folder(self.backbone))
 
     def text(self, place: Path) -> str:
         """The card in Markdown."""
@@ -112,7 +120,8 @@ class Card:
         revision = f" at {self.base.revision}" if self.base.revision else ""
         named = [f"{text} (`{name}`)" for name, text in book.narratives.items()]
         base = f"models/backbones/{self.backbone}"
-        code = self.code.replace("FOLDER", f"models/{model}/{fold}").replace("BASE", base)
+        code = self.code.replace("MARKUP\n", _MARKUP if self._markup else "")
+        code = code.replace("FOLDER", f"models/{model}/{fold}").replace("BASE", base)
         return _TEXT.format(
             place=f"{model}/{fold}",
             model=model,

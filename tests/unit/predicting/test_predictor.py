@@ -145,6 +145,20 @@ def test_cases_that_cannot_be_read_are_named_by_their_places() -> None:
     assert place_of(raised.value) == "cases 5 to 10, in the order of their uids"
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_told_at_the_first_batch(value: float) -> None:
+    model = Model()
+
+    def read(cases: pd.DataFrame) -> Part:
+        part = model.read(cases)
+        return Part(part.shapes, lambda group, length: part.score(group, length) + value)
+
+    half = Compute(torch.device("cpu"), torch.bfloat16, "a test")
+    with pytest.raises(ScoringError, match=r"no number, in bfloat16; in float16 set infer\.dtype"):
+        list(Predictor(read, CODEBOOK, half, 40).predict([CASES], len(CASES), "m/0"))
+    assert model.tried == [(1, 32)], "the longest case comes first"
+
+
 def test_a_case_that_was_never_scored_is_refused() -> None:
     def read(cases: pd.DataFrame) -> Part:
         return Part([Shape(8, 1)] * (len(cases) - 1), lambda group, _: np.full((len(group), 1), 0.5))

@@ -41,7 +41,7 @@ def test_a_stopped_run_writes_only_what_it_had_not_finished(
     def stopped(*arguments: Any) -> Any:
         if len(asked) == 2:
             raise ConnectionAbortedError
-        asked.append(arguments[3])
+        asked.append(arguments[5])
         return once(*arguments)
 
     folder = tmp_path / "done"
@@ -172,16 +172,74 @@ def test_a_backbone_that_is_missing_is_named(backbone: str, writer: Writer) -> N
         load_writer(writer.model_copy(update={"backbone": "absent"}), "tiny", CPU, 7)
 
 
-def test_a_batch_too_large_for_memory_names_the_parameter(
+def with_room_for(rows: int, model: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let memory run out in the middle of larger batches; the rows of every batch that was tried."""
+    tried: list[int] = []
+    once = model.forward
+
+    def forward(input_ids: torch.Tensor, **options: Any) -> Any:
+        if input_ids.shape[1] > 1:
+            tried.append(len(input_ids))
+        elif len(input_ids) > rows:
+            raise torch.OutOfMemoryError("a text")
+        return once(input_ids, **options)
+
+    monkeypatch.setattr(model, "forward", forward)
+    return tried
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_no_text_is_lost(
+    loaded: Any, tokenizer: Any, writer: Writer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens, sure = TextTokens(tokenizer, "examples"), writer.model_copy(update={"temperature": 1e-4})
+    prompts = [tokens.encode(prompt) for prompt in PROMPTS if len(prompt) > 1]
+    whole = transformers_engine.generate(loaded, tokens, sure, prompts, None, seed=1, name="tiny")
+    tried = with_room_for(1, loaded, monkeypatch)
+    large = sure.model_copy(update={"batch_size": 4})
+    halved = transformers_engine.generate(loaded, tokens, large, prompts, None, seed=1, name="tiny")
+
+    assert [tokens.read(ids, None) for ids in halved] == [tokens.read(ids, None) for ids in whole]
+    assert tried == [4, 2, 1, 1, 2, 1, 1]
+    assert "tiny: 3 batches did not fit in memory and were halved; lower writers.tiny.batch_size" in (
+        capsys.readouterr().out
+    )
+
+
+def test_halves_draw_apart_and_always_alike(
     loaded: Any, tokenizer: Any, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise torch.OutOfMemoryError("a text")
+    def drawn() -> list[list[int]]:
+        return transformers_engine.generate(
+            loaded, TextTokens(tokenizer, "examples"), writer, [[5, 6]] * 2, None, seed=1, name="tiny"
+        )
 
-    monkeypatch.setattr(loaded, "generate", full)
-    with pytest.raises(WritingError, match=r"2 texts at a time .* lower writers.tiny.batch_size"):
+    with_room_for(1, loaded, monkeypatch)
+    first, second = drawn()
+    assert first != second, "of one seed the same prompt would get one answer"
+    assert drawn() == [first, second]
+
+
+def test_a_text_too_large_for_memory_names_the_parameter(
+    loaded: Any, tokenizer: Any, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_room_for(0, loaded, monkeypatch)
+    with pytest.raises(WritingError, match=r"prompt of 2 tokens does not fit .* lower writers\.tiny\.max_new_tokens"):
         transformers_engine.generate(
-            loaded, TextTokens(tokenizer, "examples"), writer, [[5]] * 3, None, seed=1, name="tiny"
+            loaded, TextTokens(tokenizer, "examples"), writer, [[5, 6]] * 3, None, seed=1, name="tiny"
+        )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_overflow_is_told_before_a_token_is_drawn(loaded: Any, tokenizer: Any, writer: Writer, value: float) -> None:
+    def forward(input_ids: torch.Tensor, **_: Any) -> Output:
+        logits = torch.zeros(len(input_ids), 1, 259)
+        logits[-1, 0, 7] = value
+        return Output(logits)
+
+    loaded.forward = forward
+    with pytest.raises(WritingError, match=r"writer tiny gives .* no numbers in float32; set infer.dtype"):
+        transformers_engine.generate(
+            loaded, TextTokens(tokenizer, "examples"), writer, [[5]] * 2, None, seed=1, name="tiny"
         )
 
 

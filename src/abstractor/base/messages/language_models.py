@@ -36,6 +36,10 @@ def layouts_differ(kind: str, difference: float) -> ModelError:
     )
 
 
+def no_numbers(kind: str, dtype: str) -> ModelError:
+    return ModelError(f"model type {kind} gives no numbers in {dtype}; set train.dtype or infer.dtype to another one")
+
+
 def layers_that_no_mask_parts(kind: str, layers: Iterable[str]) -> ModelError:
     return ModelError(
         f"model type {kind} has layers that no mask can part ({', '.join(sorted(layers))}); set layout: separate"
@@ -56,10 +60,6 @@ def no_such_layer(target: str, layers: Iterable[str]) -> ModelError:
 
 def adapter_does_not_fit(folder: Path, error: Exception) -> ModelError:
     return ModelError(f"{folder}: the adapter does not fit its backbone ({type(error).__name__}); train it again")
-
-
-def quantising_needs_a_gpu(quantize: str) -> ModelError:
-    return ModelError(f"quantize: {quantize} needs a GPU, and PyTorch finds none; set quantize: none")
 
 
 def package_missing(asked: str, package: str, instead: str) -> ModelError:

@@ -33,8 +33,18 @@ def no_language_model(folder: Path, error: Exception) -> WritingError:
     return WritingError(f"{folder} holds no causal language model ({type(error).__name__}); choose another backbone")
 
 
-def too_many_at_a_time(texts: int, writer: str) -> WritingError:
-    return WritingError(f"{texts} texts at a time do not fit in memory; lower writers.{writer}.batch_size")
+def text_does_not_fit(tokens: int, writer: str) -> WritingError:
+    return WritingError(
+        f"a text after a prompt of {tokens} tokens does not fit in memory; lower writers.{writer}.max_new_tokens, "
+        "raise infer.memory_gb or take a larger machine"
+    )
+
+
+def no_numbers(writer: str, dtype: str) -> WritingError:
+    return WritingError(
+        f"writer {writer} gives the next token no numbers in {dtype}; set infer.dtype to bfloat16 or float32, "
+        "or choose another backbone"
+    )
 
 
 def no_vllm() -> WritingError:

@@ -170,7 +170,8 @@ def check_prompts(
         packed: whether packed rows will be used; if not, only `longest` is checked.
 
     Raises:
-        ModelError: a prompt has more positions than the model, or the layouts differ by more than rounding explains.
+        ModelError: a prompt has more positions than the model, the model gives no numbers, or the layouts differ by
+            more than rounding explains.
     """
     causal: Any = model
     limit = getattr(causal.config, "max_position_embeddings", None)
@@ -185,9 +186,11 @@ def check_prompts(
         together = question_logits(model, pack([prefix], tried)).float()
         alone = question_logits(model, separate([prefix], tried)).float()
     model.train(training)
+    dtype = causal.get_input_embeddings().weight.dtype
+    if not (together.isfinite().all() and alone.isfinite().all()):
+        raise messages.no_numbers(causal.config.model_type, str(dtype).removeprefix("torch."))
     difference = float((together - alone).abs().max() / alone.std())
-    # Not "difference > tolerance": a NaN must not pass.
-    if not difference <= _TOLERANCE[causal.get_input_embeddings().weight.dtype]:
+    if not difference <= _TOLERANCE[dtype]:  # not "difference > tolerance": a NaN must not pass
         raise messages.layouts_differ(causal.config.model_type, difference)
 
 

@@ -162,7 +162,7 @@ def attention(
     grouping: Grouping | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """One layer, called by transformers.
+    """One layer, called by transformers: (R, L, H, D), and no weights.
 
     Args:
         module: the layer.
@@ -172,27 +172,27 @@ def attention(
         attention_mask: `prefix_mask`; without a grouping, whatever SDPA takes.
         grouping: of the batch.
         options: of the layer; `scaling` is the factor of the scores.
-
-    Returns:
-        (R, L, H, D), and no weights.
     """
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward as sdpa
-
     if grouping is None:
-        output: Tensor = sdpa(module, query, key, value, attention_mask, **options)[0]
-        return output, None
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward as sdpa
+
+        output: tuple[Tensor, None] = sdpa(module, query, key, value, attention_mask, **options)
+        return output
     # Under autocast only the values come straight from a product in its dtype, and kernels want one dtype.
     query, key = query.to(value.dtype), key.to(value.dtype)
     sizes = [grouping.prefix, query.shape[2] - grouping.prefix]
     (first, asking), (k_prefix, k_own), (v_prefix, v_own) = (
         torch.split(part, sizes, 2) for part in (query, key, value)
     )
+    attend, scaling = Merged.apply if query.device.type == "cpu" else joined, options.get("scaling")
+    keys, values, groups = k_prefix, v_prefix, query.shape[1] // key.shape[1]
+    if attend is joined:  # no fast kernel of a T4 takes heads that share keys; it would fall back on P x P in float32
+        keys, values, groups = *(part.repeat_interleave(groups, dim=1) for part in (keys, values)), 1
     # Padding stands behind the prefix, where causality hides it.
-    prefix = sdpa(module, first, k_prefix, v_prefix, None, is_causal=True, scaling=options.get("scaling"))[0]
+    prefix = scaled_dot_product_attention(first, keys, values, is_causal=True, scale=scaling, enable_gqa=groups > 1)
     mask = attention_mask if grouping.ragged else None
-    attend = Merged.apply if query.device.type == "cpu" else joined
-    own = attend(asking, k_prefix, v_prefix, k_own, v_own, mask, grouping, options.get("scaling"))
-    return torch.cat([prefix, own.transpose(1, 2)], dim=1), None
+    own = attend(asking, k_prefix, v_prefix, k_own, v_own, mask, grouping, scaling)
+    return torch.cat([prefix.transpose(1, 2), own.transpose(1, 2)], dim=1), None
 
 
 class Merged(torch.autograd.Function):

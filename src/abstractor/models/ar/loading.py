@@ -1,7 +1,7 @@
 """Loading a pretrained language model, adapting it with LoRA, saving and loading the adapter.
 
-transformers, peft, bitsandbytes and unsloth are imported where they are used: the last two are an extra that needs
-a GPU, and unsloth must come before transformers.
+transformers, peft, bitsandbytes and unsloth are imported where they are used: the last two are an extra, and unsloth,
+which needs a GPU, must come before transformers.
 """
 
 import importlib
@@ -17,6 +17,10 @@ from abstractor.machine.compute import go_offline
 from abstractor.models.shared.attention_rules import choose_attention
 from abstractor.models.shared.lora import Lora, adapted
 from abstractor.runs.integrity import check_seal
+
+_PACKING = "support_avx512bf16_for_cpu"
+"""Of bitsandbytes' 4-bit layers: where a CPU has bfloat16, the first forward pass outside of training packs the weights
+for good. The product with packed weights has no gradient: training would go on with wrong ones, and say nothing."""
 
 
 class Design(Protocol):
@@ -54,13 +58,6 @@ def import_engine(engine: str) -> None:
         _import_extra("unsloth", "engine: unsloth", "engine: transformers")
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a backbone folder."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-
-
 def load_base(
     folder: Path, dtype: torch.dtype, device: torch.device, attention: str = "auto", quantize: str = "none"
 ) -> Any:
@@ -90,7 +87,12 @@ def load_base(
         base: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True, **options)
     except ValueError as error:
         raise messages.no_causal_model(folder, error) from None
-    return base.eval() if quantize != "none" else base.eval().to(device)
+    if quantize == "none":
+        return base.eval().to(device)
+    for module in base.modules():
+        if hasattr(module, _PACKING):
+            setattr(module, _PACKING, False)
+    return base.eval()
 
 
 def add_lora(base: Any, lora: Lora, seed: int) -> Any:
@@ -178,8 +180,6 @@ def _quantization(quantize: str, dtype: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
     _import_extra("bitsandbytes", f"quantize: {quantize}", "quantize: none")
-    if not torch.cuda.is_available():
-        raise messages.quantising_needs_a_gpu(quantize)
     options: dict[str, Any] = {"load_in_8bit": True}
     if quantize == "nf4":
         options = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}

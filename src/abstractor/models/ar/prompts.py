@@ -15,6 +15,7 @@ from typing import Any
 from abstractor.base.messages import prompts as messages
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.models.ar import chat
+from abstractor.models.shared.tokenizers import made_by_plain_text
 from abstractor.models.shared.truncation import fair_shares
 
 CUT = " ... "
@@ -39,7 +40,7 @@ class Prompts:
         """Render the template once and tokenise all that cases share.
 
         Args:
-            tokenizer: a fast tokenizer of transformers.
+            tokenizer: of `load_tokenizer`, a fast one.
             codebook: gives reports, questions and options.
             max_tokens: limit of a prefix; longer reports are cut in the middle.
             system: template, none, or the text of a system prompt (see `params.ArModel.system`).
@@ -59,7 +60,8 @@ class Prompts:
             least = fixed + _LEAST * len(self._intros)
             raise messages.no_room(least, fixed, max_tokens)
         tail_ids = self._control(tail)
-        self._refuse_control_tokens(head + tail)
+        if (text := made_by_plain_text(tokenizer)) is not None:
+            raise messages.control_in_plain(text)
         self.suffixes = [self._plain(_ask(variable)) + tail_ids for variable in codebook.variables]
         self.answers = [self._answer_tokens(variable, tail, tail_ids) for variable in codebook.variables]
         self.longest = max_tokens + max(map(len, self.suffixes))
@@ -94,13 +96,6 @@ class Prompts:
 
     def _control(self, text: str) -> list[int]:
         return chat.encode(self._tokenizer, text, plain=False)
-
-    def _refuse_control_tokens(self, frame: str) -> None:
-        """Not every tokenizer obeys `split_special_tokens`; a report that closed the user's turn would go unnoticed."""
-        for text, token in self._tokenizer.get_added_vocab().items():
-            controls = text in frame or token in self._tokenizer.all_special_ids
-            if controls and token in self._plain(f"a{text}b {text} c"):
-                raise messages.control_in_plain(text)
 
     def _answer_tokens(self, variable: Variable, tail: str, tail_ids: list[int]) -> list[int]:
         """Answer ids checked in place: after the tail, where a neighbour could swallow a short answer."""

@@ -5,11 +5,12 @@ from typing import Any, Protocol
 
 import torch
 from peft import PeftModel
-from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel
 
 from abstractor.base.messages import backbones as backbone_messages
 from abstractor.base.messages import classifiers as messages
 from abstractor.models.sc import families, flash
+from abstractor.models.shared import tokenizers
 from abstractor.models.shared.attention_rules import Rule, choose_attention, rule
 from abstractor.models.shared.local import backbone_folder
 from abstractor.models.shared.lora import Lora, adapted
@@ -49,7 +50,7 @@ class Design(Protocol):
 
 def load_tokenizer(backbone: str) -> Any:
     """The tokenizer of a backbone."""
-    return AutoTokenizer.from_pretrained(backbone_folder(backbone))
+    return tokenizers.load_tokenizer(backbone_folder(backbone))
 
 
 def pretrained(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from abstractor.base.messages import classifiers as messages
 from abstractor.data.cases.codebook import Codebook, Variable
-from abstractor.models.sc.plain_tokens import plain_tokens
+from abstractor.models.shared.tokenizers import plain_tokens
 
 LEAST = 8
 """Tokens that the variables must leave for each narrative: with fewer there is nothing to read."""

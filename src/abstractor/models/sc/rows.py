@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.sc.plain_tokens import plain_tokens
 from abstractor.models.shared.batching import by_budget
+from abstractor.models.shared.tokenizers import plain_tokens
 from abstractor.models.shared.truncation import cut_middle, fair_shares
 
 Groups = Callable[[list[int], bool], list[list[int]]]

@@ -59,6 +59,7 @@ RULES: Mapping[str, Rule] = {
     "big_bird": _SPARSE,
     "deberta": _DISENTANGLED,
     "deberta-v2": replace(_DISENTANGLED, flash=True),
+    # In float16 vLLM refuses Gemma-2, others find it sound; it is tried, and an overflow is refused as no number.
     "gemma2": _SOFT_CAPPED,
     "gemma3": _GEMMA3,
     "gemma3_text": _GEMMA3,

@@ -55,7 +55,8 @@ def tidy_adapter(folder: Path, backbone: str) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = backbone
     config["revision"] = None
-    config["target_modules"] = sorted(config["target_modules"])
+    if not isinstance(config["target_modules"], str):  # unsloth may write them as one regular expression
+        config["target_modules"] = sorted(config["target_modules"])
     write_json(path, config)
     (folder / "README.md").unlink(missing_ok=True)
 

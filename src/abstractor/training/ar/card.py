@@ -3,10 +3,10 @@
 from typing import Any
 
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.ar.loading import load_tokenizer
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.reading import Reading
 from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.tokenizers import load_tokenizer
 from abstractor.training.card import Base, Card
 
 _WHAT = "A LoRA adapter of a language model that answers one question a variable with one token."
@@ -36,6 +36,7 @@ model = AutoModelForCausalLM.from_pretrained("BASE", dtype=torch.float32)
 model = PeftModel.from_pretrained(model, "FOLDER").eval()
 with open("FOLDER/rows.json", encoding="utf-8") as file:
     given = json.load(file)
+MARKUP
 
 
 def plain(text):

@@ -17,7 +17,7 @@ class ArModel(Training):
     engine: Literal["transformers", "unsloth"]
     """transformers or unsloth (GPU, separate layout only)."""
     quantize: Literal["none", "int8", "nf4"]
-    """Frozen weights: none (as they are), int8 or nf4 (GPU and bitsandbytes)."""
+    """Frozen weights: none (as they are), int8 or nf4 (bitsandbytes; they run on a CPU too, slowly)."""
     attention: Literal["auto", "sdpa", "eager"]
     """auto (what the architecture is known to compute rightly), sdpa or eager."""
     system: Annotated[str, Field(min_length=1)]

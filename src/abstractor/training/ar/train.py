@@ -17,6 +17,7 @@ from abstractor.models.ar.answers import check_prompts, pick, question_logits
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.rows import Batcher, constant_loss, tokenise
 from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.tokenizers import load_tokenizer
 from abstractor.training.ar.losses import cross_entropy, symmetric_kl
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.lessons.examples import Examples
@@ -50,7 +51,7 @@ def train(
     """
     loading.import_engine(params.engine)
     folder = backbone_folder(params.backbone)
-    tokenizer = loading.load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
     order_seed = derive_seed(*seed_of, params.seed, "order")
     batcher = Batcher.of(params.layout, prompts, tokenizer, params.micro_tokens, compute)

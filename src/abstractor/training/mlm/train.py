@@ -18,7 +18,6 @@ from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
     AutoModelForMaskedLM,
-    AutoTokenizer,
     DataCollatorForLanguageModeling,
 )
 
@@ -27,9 +26,9 @@ from abstractor.base.files import replaced
 from abstractor.base.messages import mlm as messages
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
-from abstractor.models.sc.plain_tokens import plain_tokens
 from abstractor.models.shared.batching import alignment
 from abstractor.models.shared.local import backbone_folder, copy_tokenizer
+from abstractor.models.shared.tokenizers import load_tokenizer, plain_tokens, special_ids
 from abstractor.training.loop.callbacks import Progress
 from abstractor.training.loop.checkpoints import ResumableTrainer, arguments
 from abstractor.training.loop.faults import Load, explained
@@ -136,7 +135,7 @@ def start(backbone: str, seed: int) -> Start:
     decodes = config.is_encoder_decoder or getattr(config, "is_decoder", False)
     if decodes or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
         raise messages.no_encoder(backbone, config.model_type)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = load_tokenizer(folder)
     if tokenizer.mask_token is None:
         raise messages.no_mask(backbone)
     torch.manual_seed(seed)
@@ -161,7 +160,7 @@ def rows(tokenizer: Any, texts: Iterable[str], max_tokens: int) -> datasets.Data
     first = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
     last = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
     before, after = ([] if token is None else [token] for token in (first, last))
-    room, special = max_tokens - len(before) - len(after), set(tokenizer.all_special_ids)
+    room, special = max_tokens - len(before) - len(after), special_ids(tokenizer)
     made = []
     for text in filter(None, texts):
         (tokens,) = plain_tokens(tokenizer, [text])

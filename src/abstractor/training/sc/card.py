@@ -44,6 +44,7 @@ tokenizer = AutoTokenizer.from_pretrained("FOLDER")
 {loading}
 with open("FOLDER/rows.json", encoding="utf-8") as file:
     given = json.load(file)
+MARKUP
 special = set(tokenizer.all_special_ids) - {{tokenizer.unk_token_id}}
 
 

@@ -28,7 +28,8 @@ class Writer(Strict):
     top_p: Annotated[float, Field(gt=0, le=1)]
     """Tokens are drawn from the likeliest ones that together have this probability, above 0 to 1 (arXiv 1904.09751)."""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
-    """Texts written at a time, 1 to 4096."""
+    """Texts written at a time, 1 to 4096; another number draws other texts. What does not fit in memory is halved and
+    tried again, and draws others too."""
     max_new_tokens: Annotated[int, Field(ge=16, le=16384)]
     """Longest text in tokens, 16 to 16384; one that does not end within it is dropped."""
 

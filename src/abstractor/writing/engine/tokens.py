@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from abstractor.base.messages import writing as messages
 from abstractor.models.ar import chat
+from abstractor.models.shared.tokenizers import made_by_plain_text, special_ids
 from abstractor.writing.engine.checks import BROKEN
 from abstractor.writing.engine.prompts import Style
 
@@ -32,7 +33,7 @@ class TextTokens:
         """Render the chat template once, where `style` needs it.
 
         Args:
-            tokenizer: a fast tokenizer of transformers.
+            tokenizer: of `load_tokenizer`, a fast one.
             style: template or examples.
             ends: ids that end a text, beside the tokenizer's own and the template's end of a turn.
 
@@ -40,8 +41,9 @@ class TextTokens:
             WritingError: there is no chat template, it moves the user's text, or plain text yields special tokens.
         """
         self._tokenizer = tokenizer
-        self._specials = {n for n, token in tokenizer.added_tokens_decoder.items() if token.special}
-        self._specials |= set(tokenizer.all_special_ids)
+        if (text := made_by_plain_text(tokenizer)) is not None:
+            raise messages.special_in_plain(text)
+        self._specials = special_ids(tokenizer)
         starts = tokenizer.bos_token_id in tokenizer("a")["input_ids"]
         self._head: list[int] = [tokenizer.bos_token_id] if starts else []
         self._tail: list[int] = []
@@ -51,7 +53,6 @@ class TextTokens:
             own += turn
         self.stops = sorted({*own, *ends})
         self.pad = next((n for n in (tokenizer.pad_token_id, tokenizer.eos_token_id) if n is not None), 0)
-        self._refuse_special_tokens()
 
     def encode(self, prompt: str) -> list[int]:
         """The ids of a prompt in its frame."""
@@ -96,10 +97,3 @@ class TextTokens:
         after = self._ids(answered.rpartition(_ANSWERED)[2], plain=False)
         head, tail = (self._ids(part, plain=False) for part in parts)
         return head, tail, [token for token in after if token in self._specials][:1]
-
-    def _refuse_special_tokens(self) -> None:
-        """Not every tokenizer obeys `split_special_tokens`; a narrative that ended the request would go unnoticed."""
-        for token in sorted(self._specials):
-            text = self._tokenizer.convert_ids_to_tokens(token)
-            if token in self._ids(f"a{text}b {text} c", plain=True):
-                raise messages.special_in_plain(text)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
 from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.tokenizers import load_tokenizer
 from abstractor.writing.engine import transformers_engine, vllm_engine
 from abstractor.writing.engine.settings import Writer
 from abstractor.writing.engine.tokens import TextTokens, Written
@@ -36,11 +37,11 @@ def load_writer(writer: Writer, name: str, compute: Compute, *seed_of: object, d
         RunError: the backbone has not been fetched.
         WritingError: the backbone cannot write in the writer's style.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
     folder = backbone_folder(writer.backbone)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = load_tokenizer(folder)
     tokens = TextTokens(tokenizer, writer.style, _ids(config.eos_token_id))
     engine = choose_engine(writer.engine, compute.device.type)
     seed = derive_seed(0, *seed_of, name, writer.seed)

@@ -145,6 +145,13 @@ def test_a_lora_on_the_head_counts(make_model: Any) -> None:
     assert (question_logits(model, batch) - before).abs().max() > 1e-2
 
 
+def test_a_model_that_gives_no_numbers_is_refused_in_its_dtype(make_model: Any) -> None:
+    model = make_model("gemma2", "eager").bfloat16()
+    model.model.layers[1].mlp.down_proj.weight.data.fill_(torch.inf)  # as an overflow leaves it
+    with pytest.raises(ModelError, match=r"gemma2 gives no numbers in bfloat16; set train\.dtype or infer\.dtype"):
+        check_prompts(model, PREFIXES[0], SUFFIXES, 100, packed=True)
+
+
 def test_layers_that_all_slide_share_one_mask(make_model: Any) -> None:
     model = make_model("qwen2")
     model.config.layer_types = ["sliding_attention"] * 3

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from abstractor.models.ar import grouped_attention as ar_attention
 from abstractor.models.ar.answers import question_logits
@@ -76,22 +78,53 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
+@pytest.mark.parametrize("kernel", [SDPBackend.MATH, SDPBackend.FLASH_ATTENTION], ids=["math", "flash"])
 @pytest.mark.parametrize("multiple", [1, 8])
 @pytest.mark.parametrize("lengths", list(PREFIXES))
-def test_output_and_gradients_equal_those_of_prompts_alone(way: str, lengths: str, multiple: int) -> None:
+def test_output_and_gradients_equal_those_of_prompts_alone(
+    way: str, lengths: str, multiple: int, kernel: SDPBackend
+) -> None:
     batch = pack(PREFIXES[lengths], SUFFIXES, multiple=multiple)
     real = (batch.segments >= 0)[:, None, :, None]
     found, expected = states(batch), states(batch)
-    outputs = [(make(batch, *parts) * real) for make, parts in ((grouped, found), (alone, expected))]
-    weights = torch.randn(outputs[0].shape)
-    for output in outputs:
-        (output * weights).sum().backward()
+    with sdpa_kernel(kernel):
+        outputs = [(make(batch, *parts) * real) for make, parts in ((grouped, found), (alone, expected))]
+        weights = torch.randn(outputs[0].shape)
+        for output in outputs:
+            (output * weights).sum().backward()
 
     torch.testing.assert_close(outputs[0], outputs[1], atol=1e-5, rtol=0)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.grad is not None and theirs.grad is not None
         assert theirs.grad.norm() > 0
         torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-5)
+
+
+def test_heads_have_keys_of_their_own_but_on_a_cpu(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A T4 has no fast kernel for heads that share keys; a CPU has, and copies would cost it time."""
+    heads = []
+
+    def seen(query: Tensor, key: Tensor, value: Tensor, **options: Any) -> Tensor:
+        if options.get("is_causal"):
+            heads.append((query.shape[1], key.shape[1], value.shape[1], options.get("enable_gqa")))
+        return scaled_dot_product_attention(query, key, value, **options)
+
+    monkeypatch.setattr(ar_attention, "scaled_dot_product_attention", seen)
+    batch = pack(PREFIXES["ragged"], SUFFIXES)
+    grouped(batch, *states(batch))
+
+    assert heads == [(HEADS, KEY_HEADS, KEY_HEADS, True) if way == "merged" else (HEADS, HEADS, HEADS, False)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_on_a_cpu_a_prefix_has_the_bits_of_transformers_own_attention(dtype: torch.dtype) -> None:
+    batch = pack(PREFIXES["ragged"], SUFFIXES)
+    parts = [part.detach() for part in states(batch, dtype)]
+    prefix = Grouping.of(batch).prefix
+    cut = [part[:, :, :prefix] for part in parts]
+    expected = sdpa_attention_forward(Layer(), *cut, None, is_causal=True, scaling=SCALING)[0]
+
+    assert torch.equal(grouped(batch, *parts)[:, :, :prefix], expected.transpose(1, 2))
 
 
 def test_no_question_sees_another_and_padding_is_seen_by_none(way: str) -> None:

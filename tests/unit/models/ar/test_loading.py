@@ -9,11 +9,13 @@ from unittest.mock import Mock
 import peft
 import pytest
 import torch
+from bitsandbytes.functional import dequantize_4bit
 from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from abstractor.base.messages.language_models import ModelError
 from abstractor.models.ar.answers import question_logits
-from abstractor.models.ar.loading import add_lora, import_engine, load, load_base, load_tokenizer
+from abstractor.models.ar.loading import add_lora, import_engine, load, load_base
 from abstractor.models.ar.packing import pack
 from abstractor.models.ar.reading import Reading, save
 from abstractor.models.shared.lora import Lora
@@ -141,12 +143,6 @@ def test_a_lack_of_memory_is_not_taken_for_a_wrong_adapter(backbone: Path, tmp_p
         load(tmp_path / "adapter", base)
 
 
-def test_a_tokenizer_travels_with_its_template(tokenizer: Any, tmp_path: Path) -> None:
-    tokenizer.save_pretrained(tmp_path)
-
-    assert load_tokenizer(tmp_path).chat_template == tokenizer.chat_template
-
-
 @pytest.mark.parametrize("package", ["unsloth", "bitsandbytes"])
 def test_a_missing_extra_says_how_to_get_it(package: str, backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
@@ -163,8 +159,38 @@ def test_unsloth_is_imported_with_the_hub_out_of_reach(monkeypatch: pytest.Monke
     assert sys.modules.pop("unsloth").seen == "1"
 
 
-def test_quantized_weights_need_a_gpu(backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "bitsandbytes", sys)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ModelError, match="int8 needs a GPU"):
-        load_base(backbone, torch.float32, CPU, quantize="int8")
+def plain_weights(base: Any) -> Any:
+    """A copy of a quantised model with the numbers that its weights stand for."""
+    result = load_base(Path(base.config._name_or_path), torch.float32, CPU)
+    for name, layer in base.named_modules():
+        weight = getattr(layer, "weight", None)
+        if getattr(weight, "quant_state", None) is not None:
+            result.get_submodule(name).weight.data = dequantize_4bit(weight.data, weight.quant_state)
+        elif getattr(weight, "SCB", None) is not None:
+            result.get_submodule(name).weight.data = weight.data * weight.SCB[:, None] / 127
+    return result
+
+
+@pytest.mark.parametrize("quantize", ["int8", "nf4"])
+def test_quantized_weights_pass_the_gradients_of_the_numbers_that_they_stand_for(quantize: str, tmp_path: Path) -> None:
+    """After a pass outside of training too, as there is before each training and at each validation."""
+    shape = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "num_hidden_layers": 2}
+    torch.manual_seed(0)
+    LlamaForCausalLM(LlamaConfig(vocab_size=99, initializer_range=0.1, **shape)).save_pretrained(tmp_path)
+    base = load_base(tmp_path, torch.float32, CPU, quantize=quantize)
+    expected = plain_weights(base)
+    lora, batch = LORA.model_copy(update={"targets": ["q_proj", "down_proj", "lm_head"]}), pack(*BATCH)
+    gradients = []
+    for model in (add_lora(base, lora, 1), add_lora(expected, lora, 1)):
+        with torch.no_grad():
+            question_logits(model.eval(), batch)
+        question_logits(model.train(), batch).square().mean().backward()
+        gradients.append(torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]))
+
+    assert not torch.equal(expected.model.layers[0].mlp.up_proj.weight, plain(tmp_path)), "rounded"
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-4)
+
+
+def plain(folder: Path) -> torch.Tensor:
+    weight: torch.Tensor = load_base(folder, torch.float32, CPU).model.layers[0].mlp.up_proj.weight
+    return weight

@@ -9,9 +9,9 @@ from transformers import XLMRobertaTokenizer
 from abstractor.data.cases.codebook import Codebook
 from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.forms import FORMS
-from abstractor.models.sc.plain_tokens import plain_tokens
 from abstractor.models.sc.rows import Augmentation, collator, micro_batch, tokenise
 from abstractor.models.shared.batching import alignment
+from abstractor.models.shared.tokenizers import plain_tokens
 from abstractor.training.lessons.targets import of_labels
 
 CLS, SEP, WORD = 2, 3, 8

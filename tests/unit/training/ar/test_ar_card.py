@@ -11,9 +11,10 @@ from support import cards
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
-from abstractor.models.ar.loading import add_lora, load_base, load_tokenizer
+from abstractor.models.ar.loading import add_lora, load_base
 from abstractor.models.ar.reading import Reading, save
 from abstractor.models.shared.lora import Lora
+from abstractor.models.shared.tokenizers import load_tokenizer
 from abstractor.predicting.ar import predictor
 from abstractor.training.ar.card import card
 from abstractor.training.card import Base
@@ -22,7 +23,7 @@ CPU = Compute(torch.device("cpu"), torch.float32, "a test")
 LORA = Lora(rank=4, alpha=8, dropout=0.0, targets=["q_proj", "v_proj", "down_proj"])
 BACKBONE, FOLDER = Path("models/backbones/tiny"), Path("models/m/0")
 CASES = pd.DataFrame(
-    [("Found at home.", "No note."), ("", "In treatment. <|im_end|>"), ("At home. " * 60, "History. " * 40)],
+    [("Found at home.", "No note."), ("", "In <tool_call>treatment. <|im_end|>"), ("At home. " * 60, "History. " * 40)],
     columns=["Officer", "Coroner"],
     index=pd.Index(["a", "b", "c"], name="uid"),
 )
@@ -35,6 +36,7 @@ def written(
     """A trained adapter in `FOLDER`; returns its card."""
     monkeypatch.chdir(tmp_path)
     make_model("llama").save_pretrained(BACKBONE)
+    tokenizer.add_tokens(["<tool_call>"])  # markup that is not called special
     tokenizer.save_pretrained(BACKBONE)
     model = add_lora(load_base(BACKBONE, torch.float32, CPU.device), LORA, 1)
     torch.manual_seed(2)

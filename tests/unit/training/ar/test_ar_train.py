@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from support.gpus import same_weights, two_gpus
 
 from abstractor.data.cases.codebook import Codebook
@@ -18,6 +19,7 @@ from abstractor.models.ar.packing import Batch
 from abstractor.models.ar.prompts import Prompts
 from abstractor.models.ar.reading import Reading, save
 from abstractor.models.ar.rows import Batcher, constant_loss, option_targets, tokenise
+from abstractor.models.shared.tokenizers import load_tokenizer
 from abstractor.predicting.ar import predictor
 from abstractor.training.ar.losses import cross_entropy, symmetric_kl
 from abstractor.training.ar.settings import ArModel
@@ -96,7 +98,7 @@ def predicted(codebook: Codebook, cases: pd.DataFrame, chunk: int = 1000) -> pd.
 
 
 def batches_of(params: ArModel, codebook: Codebook, examples: Examples) -> tuple[Any, Any]:
-    tokenizer = loading.load_tokenizer(Path("models/backbones/tiny"))
+    tokenizer = load_tokenizer(Path("models/backbones/tiny"))
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
     batcher = Batcher.of(params.layout, prompts, tokenizer, params.micro_tokens, CPU)
     items = list(tokenise(prompts, codebook, examples.cases, examples.targets))
@@ -216,6 +218,30 @@ def test_training_learns_and_prediction_recovers_it(
         pd.testing.assert_frame_equal(other, packed, atol=1e-4)
 
 
+@pytest.mark.parametrize("quantize", ["int8", "nf4"])
+def test_an_adapter_of_a_quantized_backbone_is_trained_saved_and_read_as_it_was_trained(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, quantize: str
+) -> None:
+    lora = settings["lora"] | {"targets": ["q_proj", "down_proj", "lm_head"]}
+    params = ArModel(**settings | {"quantize": quantize, "lora": lora, "epochs": 6})
+    outcome = train(params, codebook, examples, CPU, (7, "m", 0))
+    save(outcome.model, Reading.of(params, codebook), Path("models/m/0"))
+    weights = load_file("models/m/0/adapter_model.safetensors")
+    found = predicted(codebook, examples.cases)
+    save(outcome.model, Reading.of(params, codebook)._replace(quantize="none"), Path("models/m/0"))
+    unlike = predicted(codebook, examples.cases)
+
+    losses = [loss for _, _, loss in outcome.curve]
+    assert losses[-1] < 0.7 * losses[0]
+    assert {path.name for path in Path("models/m/0").iterdir()} == {
+        *("adapter_config.json", "adapter_model.safetensors", "reading.json", "seal.json")
+    }
+    assert all(".lora_" in name and weight.dtype == torch.float32 for name, weight in weights.items())
+    assert len(weights) == 2 * (3 + 3 + 1), "two matrices of every adapted layer, and no whole head"
+    assert ((found["Note"] > 0.5) == (examples.targets["Note"] == 1)).all()
+    assert (found - unlike).abs().to_numpy().max() > 1e-3, "on the quantized backbone"
+
+
 def test_train_cases_and_early_stopping_take_their_part(
     project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
 ) -> None:
@@ -246,7 +272,7 @@ def test_a_paraphrase_stands_for_its_case_in_both_orders(
     project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
 ) -> None:
     params = ArModel(**settings)
-    tokenizer = loading.load_tokenizer(Path("models/backbones/tiny"))
+    tokenizer = load_tokenizer(Path("models/backbones/tiny"))
     prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
     rewritten = examples.cases.iloc[[1]].assign(Officer="another text")
     plain, both = tokenise(prompts, codebook, examples.cases.iloc[:2], examples.targets, rewritten)["readings"]
