@@ -75,6 +75,8 @@ def config(setting: Setting, name: str, **changes: Any) -> Any:
     if setting.small:
         sizes |= {key: value for key, value in SMALL.items() if key in sizes}
         changes |= {"num_hidden_layers": 2}
+    # Queries and keys of unit variance at any width: with less, attention is uniform, and what it sees hardly matters.
+    changes |= {"initializer_range": (sizes | changes)["hidden_size"] ** -0.5}
     return AutoConfig.for_model(kind, **(sizes | changes))
 
 
