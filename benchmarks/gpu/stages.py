@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from abstractor.base.errors import UserError
 from gpu import project
 from gpu.steps import Found, Part, Setting, Skipped
 
@@ -96,7 +95,7 @@ def predicts_alike(setting: Setting, quantize: str, optimizer: str) -> Found:
     ours, _ = _predicted(setting.device, dtype)
     try:
         theirs, _ = _predicted("cpu", "float32")
-    except (UserError, RuntimeError, NotImplementedError, AttributeError) as error:
+    except Exception as error:  # a refusal, or a library without this on a CPU
         if quantize == "none":
             raise
         return Found(True, f"trains, saves, loads and predicts; not compared with the CPU ({type(error).__name__})")

@@ -1,21 +1,25 @@
 """The whole check of a GPU on a CPU: every step runs, and needs no package that is not carried along."""
 
-import re
 import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
-from typing import Any
 
 import gpu_check
 import pytest
 from gpu import report, running, wheels
 from gpu.steps import STEPS, Setting
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from support import ROOT, tiny
 
 pytestmark = pytest.mark.stage
 
 BARE = ("torch", "transformers", "accelerate", "safetensors", "sentencepiece")
 """What a bare machine has, with all that these ask for."""
+IF_THERE = {"abstractor", "protobuf", "pydot", "tabulate", "wcwidth"}
+"""What libraries import where it is installed, and do without."""
 WATCH = """
 import atexit, os, sys
 def note():
@@ -57,31 +61,27 @@ def test_no_word_of_a_narrative_is_reported(ran: tuple[Path, report.Report]) -> 
     assert [path.name for path in files if tiny.words_in(path)] == []
 
 
-def test_the_carried_packages_are_all_that_a_bare_machine_lacks(ran: tuple[Path, report.Report]) -> None:
+def test_the_steps_import_no_package_that_is_not_carried(ran: tuple[Path, report.Report]) -> None:
     loaded = set((ran[0] / "loaded").read_text(encoding="utf-8").split())
     owners = packages_distributions()
-    used = {normal(owner) for module in loaded for owner in owners.get(module, [])[:1]}
-    assert {"peft", "datasets", "scikit-learn"} <= used
-    unknown = used - closure(BARE) - set(wheels.PACKAGES) - {"abstractor"}
-    assert sorted(unknown) == []
+    used = {canonicalize_name(owner) for module in loaded for owner in owners.get(module, [])[:1]}
+    assert set(wheels.PACKAGES) <= used | {"bitsandbytes"}
+    assert sorted(used - needed(BARE) - set(wheels.PACKAGES) - IF_THERE) == []
 
 
-def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def test_what_the_carried_packages_ask_for_is_carried() -> None:
+    assert sorted(needed(wheels.PACKAGES) - needed(BARE) - set(wheels.PACKAGES)) == []
 
 
-def closure(names: Any) -> set[str]:
-    """Packages with all that they ask for, extras apart."""
+def needed(names: Iterable[str]) -> set[str]:
+    """Packages with all that they ask for on Linux, extras apart."""
     found: set[str] = set()
-    waiting = [normal(name) for name in names]
+    waiting = list(names)
     while waiting:
-        name = waiting.pop()
-        if name in found:
+        if (name := canonicalize_name(waiting.pop())) in found:
             continue
         found.add(name)
-        try:
-            asked = requires(name) or []
-        except PackageNotFoundError:
-            continue
-        waiting += [normal(re.split(r"[^\w.-]", line)[0]) for line in asked if "extra ==" not in line]
+        with suppress(PackageNotFoundError):
+            asked = [Requirement(line) for line in requires(name) or []]
+            waiting += [one.name for one in asked if not one.marker or one.marker.evaluate({"extra": ""})]
     return found
