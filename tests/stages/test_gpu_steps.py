@@ -18,7 +18,7 @@ pytestmark = pytest.mark.stage
 
 BARE = ("torch", "transformers", "accelerate", "safetensors", "sentencepiece")
 """What a bare machine has, with all that these ask for."""
-IF_THERE = {"abstractor", "protobuf", "pydot", "tabulate", "wcwidth"}
+IF_THERE = {"abstractor", "colorama", "protobuf", "pydot", "tabulate", "wcwidth"}
 """What libraries import where it is installed, and do without."""
 WATCH = """
 import atexit, os, sys
