@@ -3,12 +3,14 @@
 import statistics
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
 
+from abstractor.base.errors import UserError
 from abstractor.handoff import costs
 from abstractor.models.sc.columns import Layout
 from abstractor.models.sc.rows import micro_batch
@@ -45,8 +47,10 @@ def deberta(setting: Setting) -> Iterator[Part]:
 
 def flash(setting: Setting) -> Iterator[Part]:
     """The fused attention beside the eager one: the same logits, and the seconds of a step."""
-    if "attention" not in ScModel.model_fields:
-        raise Skipped("classifiers have no parameter `attention` here")
+    try:
+        import_module("abstractor.models.sc.flash").check(torch.device(setting.device))
+    except (ModuleNotFoundError, UserError) as reason:
+        raise Skipped(str(reason)) from None
     yield "xlarge, logits of fused attention in bfloat16", partial(equals_eager, setting)
     for attention in ("eager", "flash"):
         changes = {"optimizer": "adamw", "attention": attention}
