@@ -43,8 +43,8 @@ owner_only := umask 077 &&
 no_half_copies := find data models -type f -name '.*.tmp' -delete
 
 .PHONY: help checkout setup repro mend test test-slow quick codebook corpus baseline new-cases remote check-remote push \
-  pull predict hand-back blend scores recipe deps params accept pin-backbones bench ablate t4-plan t4-bundle docs \
-  plots-page lock supply-chain audit clean
+  pull predict hand-back blend scores recipe deps params accept pin-backbones bench gpu-check ablate t4-plan t4-bundle \
+  docs plots-page lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -155,6 +155,9 @@ pin-backbones: setup ## look up hub revisions that a file leaves open (PARAMS=fi
 bench: setup ## measure every speed claim on this machine (QUICK=1: a try)
 	dvc repro fetch_backbone
 	python benchmarks/all.py $(if $(QUICK),--quick)
+
+gpu-check: setup ## try on a GPU what the code claims about one
+	$(owner_only) python benchmarks/gpu_check.py
 
 ablate: setup ## each ingredient with and without: FROM=osha folder, ROWS=a,b
 	@$(if $(FROM),,echo "usage: make ablate FROM=folder" >&2; exit 2)

@@ -185,10 +185,26 @@ def backbone(folder: Path) -> dict[str, str]:
 
 
 def write_backbones(folder: Path) -> None:
-    """A random BERT and a random Llama with a byte-level tokenizer that knows no word of a narrative."""
+    """A random BERT and a random Llama with a tokenizer that knows no word of a narrative."""
     import torch
+    from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
+
+    fast = tokenizer()
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"vocab_size": len(fast), "hidden_size": 16, "intermediate_size": 32}
+    shape |= {"num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 2048}
+    for name, model in (
+        ("encoder", BertModel(BertConfig(**shape))),
+        ("decoder", LlamaForCausalLM(LlamaConfig(**shape))),
+    ):
+        model.save_pretrained(folder / name)
+        fast.save_pretrained(folder / name)
+
+
+def tokenizer() -> Any:
+    """A byte-level tokenizer of a codebook's words, with a chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -210,15 +226,7 @@ def write_backbones(folder: Path) -> None:
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
-    torch.manual_seed(0)
-    shape: dict[str, Any] = {"vocab_size": len(fast), "hidden_size": 16, "intermediate_size": 32}
-    shape |= {"num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 2048}
-    for name, model in (
-        ("encoder", BertModel(BertConfig(**shape))),
-        ("decoder", LlamaForCausalLM(LlamaConfig(**shape))),
-    ):
-        model.save_pretrained(folder / name)
-        fast.save_pretrained(folder / name)
+    return fast
 
 
 def _folder_hash(folder: Path) -> str:

@@ -1,0 +1,1 @@
+"""What `benchmarks/gpu_check.py` checks: steps with their claims, one module a subject."""
