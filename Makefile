@@ -163,7 +163,7 @@ ablate: setup ## each ingredient with and without: FROM=osha folder, ROWS=a,b
 t4-plan: setup ## seconds and memory of params.yaml on a T4 (PARAMS=file)
 	@python tools/plan.py predict $(if $(PARAMS),--params $(PARAMS))
 
-train-plan: setup ## memory and hours of each training on a GPU (PARAMS=file CARD=4090)
+train-plan: setup ## memory and hours of training on a GPU (PARAMS=file CARD=4090)
 	@python tools/plan.py train $(if $(PARAMS),--params $(PARAMS)) $(if $(CARD),--card $(CARD))
 
 t4-bundle: setup ## one archive that predicts without network, git or DVC

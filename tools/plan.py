@@ -27,8 +27,9 @@ def train(params: Params, load: Load, card: Card, new_cases: int) -> None:
     import plan_training
 
     print(
-        f"{card.title}, {card.usable / 1e9:.1f} GB for tensors: {load.cases} cases of {load.prefix} tokens, "
-        f"{load.questions} questions of {load.asked} tokens together, {new_cases} new cases; planned, not measured"
+        f"{card.title}, {card.usable / 1e9:.1f} GB for tensors; planned, not measured\n"
+        f"{load.cases} cases of {load.prefix} tokens, {load.questions} questions of {load.asked} tokens together, "
+        f"{new_cases} new cases"
     )
     print(f"{'stage':<16}{'model or writer':<22}{'runs':>5}{'GB':>6}{'hours':>9}{'in all':>9}  most of the memory, GB")
     rows = []

@@ -107,7 +107,7 @@ class Plan:
     def _reading(self, stage: str, names: Sequence[str], cases: float) -> Row:
         """What models predict, all of them in one row; as fast as they learn."""
         hours = sum(cases * known.forward / known.rate / 3600 for known in map(self._of, names))
-        return Row(stage, f"{len(names)} models", self.folds, hours)
+        return Row(stage, f"models: {len(names)}", self.folds, hours)
 
     def _writing(self, stage: str, name: str, runs: int, texts: float, prompt: int) -> Row:
         writer = self.params.get(f"writers.{name}", Writer)
@@ -119,7 +119,7 @@ class Plan:
         return Row(stage, name, runs, hours, memory, "weights and cache", f"writers.{name}.batch_size")
 
     def _asked(self) -> int:
-        return self.params.get("make_cases", MakeCases).cases
+        return int(self.params.get("make_cases", MakeCases).cases)
 
     def _made(self) -> float:
         """Made cases that a fold's student may see: those of all writers from the other folds, none dropped."""

@@ -25,12 +25,12 @@ _BLOCK = 512
 """Bytes that CUDA's allocator rounds a tensor up to."""
 
 
-class DryRun(TorchDispatchMode):
+class DryRun(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what is computed `here()`."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         """Bytes now, and the most there were at once."""
         self.kernels: Counter[tuple[int, int]] = Counter()
@@ -52,7 +52,8 @@ class DryRun(TorchDispatchMode):
         ours: dict[int, Tensor] = {}
         with self, self.fake:
             for part in module.modules():
-                for held in (part._parameters, part._buffers):
+                stores: list[dict[str, Any]] = [part._parameters, part._buffers]
+                for held in stores:
                     for name, tensor in held.items():
                         if tensor is not None and id(tensor) not in ours:
                             ours[id(tensor)] = _empty(tensor)
@@ -120,11 +121,12 @@ def _bytes(tensor: Tensor) -> int:
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query.shape, key.shape, value.shape))
+    return int(sdpa_flop_count(query.shape, key.shape, value.shape))  # type: ignore[no-untyped-call]
 
 
 def _attention_backward(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
-    return int(sdpa_backward_flop_count(gradient.shape, query.shape, key.shape, value.shape))
+    shapes = (gradient.shape, query.shape, key.shape, value.shape)
+    return int(sdpa_backward_flop_count(*shapes))  # type: ignore[no-untyped-call]
 
 
 _FLOPS: dict[Any, Callable[..., int]] = {
@@ -144,9 +146,11 @@ def _as_on_cuda() -> Iterator[None]:
     from abstractor.models.ar import grouped_attention
 
     functional = torch.nn.functional
-    kept = {name: _in_float32(getattr(functional, name)) for name in ("layer_norm", "softmax", "log_softmax")}
+    kept: dict[str, Any] = {
+        name: _in_float32(getattr(functional, name)) for name in ("layer_norm", "softmax", "log_softmax")
+    }
     keys = patch.object(grouped_attention.Merged, "apply", grouped_attention.joined)
-    with patch.multiple(functional, **kept, dropout=_dropout), keys:
+    with patch.multiple(functional, **kept | {"dropout": _dropout}), keys:
         yield
 
 

@@ -98,7 +98,7 @@ def test_all_that_a_two_round_recipe_runs_is_planned() -> None:
     trained = {name for stage, name in rows if stage.startswith("train_")}
     assert trained == set(read_members(params).names)
     assert {stage for stage, _ in rows} == {"make_cases", "train_sc", "train_ar", "oof", "label_made", "infer_t4"}
-    assert rows["label_made", "3 models"].runs == 2
+    assert rows["label_made", "models: 3"].runs == 2
     # 80 made cases of the other fold beside the 500 coded ones.
     assert rows["train_sc", "sc1_student"].hours == pytest.approx(1.16 * rows["train_sc", "sc1_minilm"].hours)
 
@@ -146,7 +146,7 @@ def test_a_training_that_a_card_does_not_hold_is_refused_with_what_helps(
 
 def test_a_card_that_is_not_known_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["plan.py", "train", "--card", "3dfx"])
-    with pytest.raises(PlanError, match="--card: expected one of T4, 4090, .*, found 3dfx"):
+    with pytest.raises(PlanError, match=r"--card: expected one of T4, 4090, .*, found 3dfx"):
         plan.main()
 
 
