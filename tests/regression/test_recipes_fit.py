@@ -5,6 +5,7 @@ from pathlib import Path
 
 import commented_yaml
 import plan_inputs
+import plan_prediction
 import plan_training
 import pytest
 import recipe
@@ -50,3 +51,13 @@ def test_the_largest_classifier_fits_with_adams_moments_in_8_bits_alone(tmp_path
     rows = list(Plan(plan_inputs.read(params), LOAD, CARDS["4090"], new_cases=1000).rows())
     with pytest.raises(PlanError, match=r"train_sc sc1_xxlarge: 3[01]\.\d GB; what helps: optimizer: adamw_8bit"):
         plan_training.check(rows, CARDS["4090"])
+
+
+def test_the_references_thirteen_model_folds_predict_on_a_t4_in_less_than_an_hour() -> None:
+    load, card = Load(cases=1000, prefix=600, asked=600, questions=23), CARDS["T4"]
+    rows = plan_prediction.plan(plan_inputs.read(ROOT / "recipes/reference.yaml"), load, card)
+
+    assert len(rows) == 13
+    assert sum(row.seconds for row in rows) < 3600
+    assert sum(row.alone for row in rows) > 5 * 3600, "the reference itself took 7.6 hours"
+    assert all(row.memory < card.usable for row in rows)
