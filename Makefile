@@ -20,7 +20,7 @@ export TOKENIZERS_PARALLELISM := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # Only what is typed behind `make` is meant: some shells export a NAME of their own.
-$(foreach name,NAME FROM URL REV ROWS PARAMS QUICK,$(if $(filter environment,$(origin $(name))),$(eval $(name) :=)))
+$(foreach name,NAME FROM URL REV ROWS PARAMS CARD QUICK,$(if $(filter environment,$(origin $(name))),$(eval $(name) :=)))
 
 # A user's settings would bring other modules, or have pip install elsewhere.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON
@@ -43,8 +43,8 @@ owner_only := umask 077 &&
 no_half_copies := find data models -type f -name '.*.tmp' -delete
 
 .PHONY: help checkout setup repro mend test test-slow quick codebook corpus baseline new-cases remote check-remote push \
-  pull predict hand-back blend scores recipe deps params accept pin-backbones bench gpu-check ablate t4-plan t4-bundle \
-  docs plots-page lock supply-chain audit clean
+  pull predict hand-back blend scores recipe deps params accept pin-backbones bench gpu-check ablate t4-plan train-plan \
+  t4-bundle docs plots-page lock supply-chain audit clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -164,7 +164,10 @@ ablate: setup ## each ingredient with and without: FROM=osha folder, ROWS=a,b
 	$(owner_only) python benchmarks/ablate.py --from "$(FROM)" $(if $(ROWS),--rows $(ROWS))
 
 t4-plan: setup ## seconds and memory of params.yaml on a T4 (PARAMS=file)
-	@python tools/t4_plan.py $(if $(PARAMS),--params $(PARAMS))
+	@python tools/plan.py predict $(if $(PARAMS),--params $(PARAMS))
+
+train-plan: setup ## memory and hours of training on a GPU (PARAMS=file CARD=4090)
+	@python tools/plan.py train $(if $(PARAMS),--params $(PARAMS)) $(if $(CARD),--card $(CARD))
 
 t4-bundle: setup ## one archive that predicts without network, git or DVC
 	$(owner_only) python tools/t4_bundle.py

@@ -18,7 +18,7 @@ from abstractor.base.script import run_script
 from abstractor.base.yaml_file import read_yaml
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-NO_RECIPES = ("shapes",)
+NO_RECIPES = ("shapes", "cards")
 """Other files of that folder."""
 NAMED = ("backbones", "models", "writers", "mlm")
 """Sections whose keys are names that the user gives."""

@@ -165,31 +165,28 @@ def weight_bytes(shape: Shape, dtype: str, quantize: str = "none") -> float:
     return quantised * BYTES.get(quantize, 0.0) + (shape.parameters - quantised) * BYTES[dtype]
 
 
-def inference_bytes(
-    shape: Shape, dtype: str, tokens: int, keys: int = 0, scores: int = 0, heads: int = 0, quantize: str = "none"
-) -> float:
-    """Largest memory of a forward pass without gradients.
+def writing_bytes(shape: Shape, texts: int, prompt: int, written: int, dtype: str = "bfloat16") -> tuple[float, float]:
+    """Memory of generation, and what it reads for each token.
 
-    The weights, and of one layer what is alive at once: the residual and the normed states, queries, keys and
-    values, the gated product of the MLP; the copies of keys and values; a mask or scores of attention; the logits
-    in `dtype` and in float32.
+    The weights, keys and values of prompts and answers, those of the longest layer once more while they grow; logits
+    in float32 with their order and their running sums (top-p).
 
     Args:
         shape: of the model.
-        dtype: of the arithmetic.
-        tokens: T of a micro-batch.
-        keys: keys copied for grouped attention, over all questions.
-        scores: numbers of attention scores or masks alive at once.
-        heads: H of a micro-batch.
-        quantize: none, int8 or nf4.
+        texts: written at a time.
+        prompt: tokens of a prompt.
+        written: tokens of an answer at most.
+        dtype: of weights and arithmetic.
 
     Returns:
-        Bytes, `CUDA_CONTEXT` included.
+        The most bytes at once, `CUDA_CONTEXT` included; bytes read for a token of all texts, half of it written.
     """
-    numbers = tokens * (2 * shape.hidden + max(shape.width + 2 * shape.key_width + shape.width, 3 * shape.intermediate))
-    numbers += 2 * keys * shape.key_width + scores
-    logits = heads * shape.vocabulary * (BYTES[dtype] + BYTES["float32"]) if shape.head else 0.0
-    return CUDA_CONTEXT + weight_bytes(shape, dtype, quantize) + numbers * BYTES[dtype] + logits
+    weights, a_token = weight_bytes(shape, dtype), 2.0 * shape.key_width * shape.layers * BYTES[dtype] * texts
+    cache = a_token * (prompt + written)
+    logits = texts * shape.vocabulary * (4 * BYTES["float32"] + 8)
+    passing = texts * prompt * (2 * shape.hidden + 3 * shape.intermediate) * BYTES[dtype]
+    memory = CUDA_CONTEXT + weights + cache * (1 + 1 / shape.layers) + max(logits, passing)
+    return memory, weights + a_token * (prompt + written / 2)
 
 
 def _matrix_flops(shape: Shape, tokens: int) -> float:

@@ -125,14 +125,18 @@ def test_weights_and_their_memory_written_out() -> None:
     assert costs.weight_bytes(shape, "float16", "nf4") < costs.weight_bytes(shape, "float16", "int8")
 
 
-def test_inference_memory_grows_with_what_is_alive() -> None:
+def test_what_a_writer_keeps_written_out() -> None:
     shape = Shape.of(config("llama"))
-    empty = costs.inference_bytes(shape, "float16", 0)
+    weights = costs.weight_bytes(shape, "bfloat16")
+    cache = 2 * 16 * 3 * 2  # keys and values of 16 numbers in 3 layers, 2 bytes each, a token
 
-    assert empty == costs.CUDA_CONTEXT + costs.weight_bytes(shape, "float16")
-    assert costs.inference_bytes(shape, "float16", 0, heads=5) - empty == 5 * 90 * (2 + 4)
-    assert costs.inference_bytes(shape, "float16", 0, keys=7) - empty == 7 * 2 * 16 * 2
-    assert costs.inference_bytes(shape, "float16", 10) - empty == 10 * (2 * 32 + 3 * 48) * 2
+    memory, read = costs.writing_bytes(shape, texts=5, prompt=10, written=20)
+    more, read_more = costs.writing_bytes(shape, texts=5, prompt=10, written=40)
+
+    assert read == weights + 5 * cache * (10 + 20 / 2)
+    assert read_more - read == 5 * cache * 10
+    assert memory > costs.CUDA_CONTEXT + weights + 5 * cache * 30
+    assert more - memory == pytest.approx(5 * cache * 20 * 4 / 3)  # one layer's twice, while it grows
 
 
 def test_a_model_without_a_head_is_refused_as_a_language_model() -> None:

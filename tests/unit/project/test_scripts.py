@@ -7,7 +7,7 @@ import pytest
 from support import ROOT
 
 SCRIPTS = [*sorted((ROOT / "stages").glob("*.py"))]
-SCRIPTS += [ROOT / name for name in ("benchmarks/ablate.py", "benchmarks/memorisation.py", "tools/t4_plan.py")]
+SCRIPTS += [ROOT / name for name in ("benchmarks/ablate.py", "benchmarks/memorisation.py", "tools/plan.py")]
 """Those that read cases or models; the other benchmarks read invented and public cases alone."""
 QUIET = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
 

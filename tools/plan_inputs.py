@@ -1,0 +1,97 @@
+"""What a plan is made from: a parameter file, the sizes of its backbones, the cases to expect."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import recipe
+
+from abstractor.base.errors import UserError
+from abstractor.base.params import PARAMS, Params
+from abstractor.base.yaml_file import read_yaml
+from abstractor.data.cases import codebook
+from abstractor.data.cases.codebook import Codebook
+
+ROOT = Path(__file__).parents[1]
+FORMS = {"sc_1": "concatenated", "sc_2": "apart", "sc_3": "masked"}
+"""Section of params.yaml -> key of `forms.FORMS`."""
+MASKED_TOKENS = 6
+"""Tokens of a variable in SC3's prompt: its name in words and a mask."""
+
+
+class PlanError(UserError):
+    """A model's size is not known here, or the card does not hold what is asked of it."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """The cases to expect."""
+
+    cases: int
+    """Those to predict, or those to learn from."""
+    prefix: int
+    """Tokens of a case's narratives with the prompt around them."""
+    asked: int
+    """Tokens of all questions of a case together."""
+    questions: int
+
+    @property
+    def spread(self) -> list[int]:
+        """Question lengths that add up to `asked`."""
+        short, longer = divmod(self.asked, self.questions)
+        return [short + 1] * longer + [short] * (self.questions - longer)
+
+
+def read(path: Path) -> Params:
+    """A whole parameter file, or the demo's as the recipe of that name changes it."""
+    if path.resolve().parent != recipe.RECIPES or path.stem not in recipe.names():
+        return Params(path, ROOT / "dvc.yaml")
+    with TemporaryDirectory(prefix="abstractor-") as folder:
+        whole = Path(folder) / PARAMS
+        shutil.copyfile(ROOT / PARAMS, whole)
+        recipe.apply(path.stem, whole)
+        return Params(whole, ROOT / "dvc.yaml")
+
+
+def card_of(path: Path) -> str | None:
+    """The card that recipes/cards.yaml names for a recipe; None: none, or no recipe."""
+    named: dict[str, str] = read_yaml(recipe.RECIPES / "cards.yaml")
+    return named.get(path.stem) if path.resolve().parent == recipe.RECIPES else None
+
+
+def questions_of(params: Params) -> Codebook:
+    """The codebook of the corpus, the demo's where it is not there: a plan needs its sizes alone."""
+    path = ROOT / "data/codebooks" / f"{params.get('corpus', str)}.yaml"
+    return codebook.load(path if path.is_file() else path.with_name("demo.yaml"))
+
+
+def forms(params: Params) -> dict[str, str]:
+    """Sequence classifier -> its form."""
+    return {name: form for key, form in FORMS.items() for name in params.get(key, list[str])}
+
+
+def backbone(params: Params, name: str) -> tuple[str, Any]:
+    """Where a backbone comes from, and its config: of the fetched folder, else by its published sizes.
+
+    Raises:
+        PlanError: it is neither fetched nor in recipes/shapes.yaml.
+    """
+    from transformers import AutoConfig
+
+    further = params.get("mlm", dict[str, Any])
+    name = further[name]["backbone"] if name in further else name
+    spec: dict[str, Any] = params.get(f"backbones.{name}", dict[str, Any])
+    folder = ROOT / "models/backbones" / name
+    origin = str(spec.get("repo") or spec.get("package") or spec.get("path"))
+    if (folder / "config.json").is_file():
+        return origin, AutoConfig.from_pretrained(folder, local_files_only=True)
+    shapes = read_yaml(recipe.RECIPES / "shapes.yaml")
+    if origin not in shapes:
+        raise PlanError(
+            f"{origin}, the backbone {name}: its sizes are not known here; fetch it "
+            f"(`dvc repro fetch_backbone@{name}`), or add its published sizes to recipes/shapes.yaml"
+        )
+    sizes = dict(shapes[origin])
+    return origin, AutoConfig.for_model(sizes.pop("model_type"), **sizes)
