@@ -35,6 +35,8 @@ whole := $(shell .venv/bin/python -Ic "import pip" 2>/dev/null && [ ! -e .venv/.
 # The tools of the audit and of the documentation, apart from the packages that the project runs on.
 audit_tools := .venv/audit/.installed
 docs_tools := .venv/docs/.installed
+# bitsandbytes, which tests run on a CPU. Apart, since peft imports it wherever it finds it: two seconds of each stage.
+test_tools := .venv/test/.installed
 # One process leaves a core idle; a file's tests share what was costly to make, and the long files come first.
 two_processes := -n 2 --dist loadfile --no-loadscope-reorder
 # Case text passes through what these commands write: readable by its owner only.
@@ -74,13 +76,13 @@ repro: mend ## run the pipeline: dvc repro
 mend: setup ## put right what DVC left half-written when it was killed
 	@$(owner_only) python tools/mend.py
 
-test: setup ## lint, types and all tests
+test: setup $(test_tools) ## lint, types and all tests
 	$(owner_only) ruff check . && ruff format --check . && mypy && pytest -m "" $(two_processes)
 
-test-slow: setup ## every fault, kill and odd input -> metrics/reliability.json
+test-slow: setup $(test_tools) ## every fault, kill and odd input -> metrics/reliability.json
 	$(owner_only) pytest -m reliability --thorough --tally=metrics/reliability.json
 
-quick: setup ## lint, types and the unit tests
+quick: setup $(test_tools) ## lint, types and the unit tests
 	$(owner_only) ruff check . && ruff format --check . && mypy && pytest $(two_processes)
 
 codebook: setup ## draft a codebook: make codebook NAME=mine FROM=table.csv
@@ -207,6 +209,12 @@ $(installed): requirements/$(LOCK).txt .venv/bin/python
 $(audit_tools) $(docs_tools): .venv/%/.installed: requirements/%.txt | setup
 	.venv/bin/python -m venv --clear .venv/$*
 	.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(test_tools): requirements/gpu.txt | setup
+	@rm -rf .venv/test
+	grep ^bitsandbytes== $< >.venv/test.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venv/test -r .venv/test.txt
 	touch $@
 
 ifneq ($(whole),yes)

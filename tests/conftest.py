@@ -9,7 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ROOT, faults, tally, tiny
+
+# Of these processes alone; see the Makefile.
+sys.path.append(str(Path(__file__).parents[1] / ".venv/test"))
+
+from support import ROOT, faults, tally, tiny  # after the path
 
 from abstractor.base.files import write_json
 

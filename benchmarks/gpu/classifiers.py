@@ -59,8 +59,7 @@ def flash(setting: Setting) -> Iterator[Part]:
 
 def trains(setting: Setting, name: str, rows: int, length: int, exact: bool, changes: dict[str, Any]) -> Found:
     """Some steps of the product's own training loop, with the values of the reference recipe but for `changes`."""
-    compute = product.prepared(setting, "bfloat16")
-    torch.use_deterministic_algorithms(exact, warn_only=True)
+    compute = product.prepared(setting, "bfloat16", deterministic=exact)
     _needs_bitsandbytes(changes)
     length = length // 16 if setting.small else length
     params, book = recipe_of(setting, name, rows // 2, changes), product.book()

@@ -14,7 +14,7 @@ from abstractor.base.params import PARAMS, PIPELINE, Params
 from abstractor.base.yaml_file import read_yaml
 from abstractor.data.cases import codebook
 from abstractor.data.cases.codebook import Codebook
-from abstractor.machine.compute import Compute, Machine, prepare_machine
+from abstractor.machine.compute import Compute, Learning, prepare_machine
 from gpu.steps import ROOT, Setting
 
 BOOK = ROOT / "data/codebooks/nvdrs_youth.yaml"
@@ -49,11 +49,12 @@ def parameters(name: str, key: str, kind: Any) -> Any:
     return Params(copy, ROOT / PIPELINE).get(key, kind)
 
 
-def prepared(setting: Setting, dtype: str) -> Compute:
-    """The machine as a stage prepares it. On a CPU, which has no float16, float32."""
-    machine = parameters("demo", "train", Machine)
+def prepared(setting: Setting, dtype: str, deterministic: bool = False) -> Compute:
+    """The machine as a training stage prepares it. On a CPU, which has no float16, float32."""
+    machine = parameters("demo", "train", Learning)
     asked = "float32" if setting.small else dtype
-    compute = prepare_machine(machine.model_copy(update={"device": setting.device, "dtype": asked}))
+    changes = {"device": setting.device, "dtype": asked, "deterministic": deterministic}
+    compute = prepare_machine(machine.model_copy(update=changes))
     if setting.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     return compute

@@ -9,10 +9,10 @@ from gpu.steps import ROOT
 
 PACKAGES = (
     "aiohappyeyeballs", "aiohttp", "aiosignal", "annotated-types", "attrs", "bitsandbytes", "charset-normalizer",
-    "cloudpickle", "datasets", "dill", "frozenlist", "iterative-stratification", "joblib", "multidict", "multiprocess",
-    "narwhals", "pandas", "peft", "propcache", "pyarrow", "pydantic", "pydantic-core", "python-dateutil", "rensa",
-    "requests", "ruamel-yaml", "scikit-learn", "scipy", "six", "threadpoolctl", "typing-inspection", "urllib3",
-    "xxhash", "yarl",
+    "cloudpickle", "datasets", "dill", "disentangled-flash", "frozenlist", "iterative-stratification", "joblib",
+    "multidict", "multiprocess", "narwhals", "pandas", "peft", "propcache", "pyarrow", "pydantic", "pydantic-core",
+    "python-dateutil", "rensa", "requests", "ruamel-yaml", "scikit-learn", "scipy", "six", "threadpoolctl",
+    "typing-inspection", "urllib3", "xxhash", "yarl",
 )  # fmt: skip
 """What the steps import beside torch, transformers, accelerate, safetensors, sentencepiece and what these need."""
 PYTHON = "3.12"

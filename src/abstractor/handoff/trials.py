@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from abstractor.data.cases.codebook import Codebook
 from abstractor.handoff import costs
 from abstractor.handoff.dry_run import DryRun
+from abstractor.machine.compute import Compute, autocast
 from abstractor.models.ar import loading, packing
 from abstractor.models.ar.answers import question_logits
 from abstractor.models.sc import backbone, families
@@ -159,7 +160,7 @@ def _trained(
     weights = run.live
     run.kernels.clear()
     with run.here():
-        with _autocast(dtype):
+        with autocast(_cpu(dtype), keep_copies=not design.gradient_checkpointing):
             loss = losses(model, batch).total.sum() / cases
         with run.fake:
             torch.autograd.backward(loss)
@@ -172,13 +173,14 @@ def _scored(
 ) -> Trial:
     weights = run.live
     run.kernels.clear()
-    with run.here(), torch.no_grad(), _autocast(dtype):
+    with run.here(), torch.no_grad(), autocast(_cpu(dtype)):
         score()
     return Trial(run, cases, weights, quantised=saved)
 
 
-def _autocast(dtype: torch.dtype) -> torch.autocast:
-    return torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+def _cpu(dtype: torch.dtype) -> Compute:
+    """Where tensors without numbers are: a CPU has all dtypes there."""
+    return Compute(torch.device("cpu"), dtype, "")
 
 
 def _classifier(
@@ -186,9 +188,11 @@ def _classifier(
 ) -> SequenceClassifier:
     from transformers import AutoModel, AutoModelForMaskedLM
 
+    # Flash attention takes less and needs its package: counted as the plain code.
+    design = design.model_copy(update={"attention": "eager"}) if design.attention == "flash" else design
     families.configure(config, design.max_tokens)
     kind: Any = AutoModelForMaskedLM if form == "masked" else AutoModel
-    attention = choose_attention(config, "auto", dtype).name if rule(config) != Rule() else None
+    attention = choose_attention(config, design.attention, dtype).name if rule(config) != Rule() else None
     with torch.device("meta"):
         base = backbone.to_train(kind.from_config(config, dtype=torch.float32, attn_implementation=attention), design)
     model: SequenceClassifier

@@ -9,8 +9,8 @@ from unittest.mock import Mock
 import peft
 import pytest
 import torch
-from bitsandbytes.functional import dequantize_4bit
 from safetensors.torch import load_file
+from support import NEEDS_BITSANDBYTES
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from abstractor.base.messages.language_models import ModelError
@@ -161,6 +161,8 @@ def test_unsloth_is_imported_with_the_hub_out_of_reach(monkeypatch: pytest.Monke
 
 def plain_weights(base: Any) -> Any:
     """A copy of a quantised model with the numbers that its weights stand for."""
+    from bitsandbytes.functional import dequantize_4bit
+
     result = load_base(Path(base.config._name_or_path), torch.float32, CPU)
     for name, layer in base.named_modules():
         weight = getattr(layer, "weight", None)
@@ -171,6 +173,7 @@ def plain_weights(base: Any) -> Any:
     return result
 
 
+@NEEDS_BITSANDBYTES
 @pytest.mark.parametrize("quantize", ["int8", "nf4"])
 def test_quantized_weights_pass_the_gradients_of_the_numbers_that_they_stand_for(quantize: str, tmp_path: Path) -> None:
     """After a pass outside of training too, as there is before each training and at each validation."""

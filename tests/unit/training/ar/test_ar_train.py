@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from support import NEEDS_BITSANDBYTES
 from support.gpus import same_weights, two_gpus
 
 from abstractor.data.cases.codebook import Codebook
@@ -218,6 +219,7 @@ def test_training_learns_and_prediction_recovers_it(
         pd.testing.assert_frame_equal(other, packed, atol=1e-4)
 
 
+@NEEDS_BITSANDBYTES
 @pytest.mark.parametrize("quantize", ["int8", "nf4"])
 def test_an_adapter_of_a_quantized_backbone_is_trained_saved_and_read_as_it_was_trained(
     project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, quantize: str

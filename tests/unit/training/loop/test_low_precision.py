@@ -11,6 +11,7 @@ from typing import Any
 import accelerate
 import pytest
 import torch
+from support import NEEDS_BITSANDBYTES
 from support.gpus import same_weights
 from support.settings import training
 from torch import nn
@@ -24,7 +25,7 @@ PLAIN = Compute(torch.device("cpu"), torch.float32, "test")
 CASES = 24
 FIRST_SCALE = 2.0**16
 """Of PyTorch's gradient scaler; it halves it after an overflow."""
-BOTH = pytest.mark.parametrize("optimizer", ["adamw", "adamw_8bit"])
+BOTH = pytest.mark.parametrize("optimizer", ["adamw", pytest.param("adamw_8bit", marks=NEEDS_BITSANDBYTES)])
 
 
 class Stopped(Exception):
@@ -129,6 +130,7 @@ def test_float16_learns_what_float32_learns(watched: Watched, optimizer: str) ->
     assert first != last
 
 
+@NEEDS_BITSANDBYTES
 @pytest.mark.parametrize("stop_at", [2, 4, 8])
 @pytest.mark.parametrize(("compute", "optimizer"), [(HALF, "adamw"), (HALF, "adamw_8bit"), (PLAIN, "adamw_8bit")])
 def test_a_stopped_run_goes_on_to_the_same_weights(
@@ -151,6 +153,7 @@ def bits(watched: Watched) -> dict[str, torch.dtype]:
     return {name: state[weight]["state1"].dtype for name, weight in names.items()}
 
 
+@NEEDS_BITSANDBYTES
 def test_eight_bit_adam_keeps_the_state_of_embeddings_in_32_bits(watched: Watched, monkeypatch: Any) -> None:
     run(watched, compute=PLAIN, optimizer="adamw_8bit")
     expected = dict.fromkeys(bits(watched), torch.float32) | {"layer.weight": torch.uint8}

@@ -57,7 +57,7 @@ def test_frozen_weights_have_no_gradients_and_no_moments() -> None:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adamw_8bit"])
 def test_moments_are_counted_as_the_optimiser_keeps_them(optimizer: str) -> None:
-    bitsandbytes = pytest.importorskip("bitsandbytes")
+    bitsandbytes = pytest.importorskip("bitsandbytes", reason="`make test` installs it")
     model = Net().requires_grad_(False)
     model.matrix.requires_grad_(True)
     kind = torch.optim.AdamW if optimizer == "adamw" else bitsandbytes.optim.AdamW8bit
