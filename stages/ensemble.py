@@ -43,7 +43,7 @@ def main() -> None:
     cuts = {system: thresholds.fit(book, table, labels) for system, table in singles.items()}
     cuts[report.ENSEMBLE] = fitted.thresholds
     probabilities = {report.BASELINE: baseline["new"]} | new
-    probabilities[report.ENSEMBLE] = blend.pool(book, new, fitted.weights)
+    probabilities[report.ENSEMBLE] = blend.pool(book, new, fitted)
     decisions = {system: thresholds.decide(book, table, cuts[system]) for system, table in probabilities.items()}
     layout = inputs.file(f"data/raw/{inputs.corpus()}/submission_format.csv")
     asked = submission.arranged(decisions[report.ENSEMBLE], book, layout)

@@ -122,7 +122,7 @@ def predict() -> None:
         _score(members, book, compute, infer.batch_tokens, write)
         gathering.new_cases(work / "infer_t4.parquet", work / "new", members, book)
         new = gathering.read(work / "infer_t4.parquet", members, book)
-        decisions = thresholds.decide(book, blend.pool(book, new, fitted.weights), fitted.thresholds)
+        decisions = thresholds.decide(book, blend.pool(book, new, fitted), fitted.thresholds)
         # Inside: what each model said is kept until the last step is done.
         arranged = submission.arranged(decisions, book, LAYOUT) if LAYOUT.is_file() else decisions.loc[order]
         submission.write(SUBMISSION, arranged)

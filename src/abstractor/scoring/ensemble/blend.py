@@ -1,7 +1,7 @@
-"""The ensemble: per variable a weighted mean of the models' probabilities, then an exact threshold."""
+"""The ensemble: per variable one calibrated distribution from those of all models, then a threshold."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +13,9 @@ from abstractor.base.files import write_json
 from abstractor.base.messages import scores as messages
 from abstractor.base.params import Strict
 from abstractor.data import predictions
-from abstractor.data.cases.codebook import Codebook
+from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.data.cases.prepared import NOT_CODED
-from abstractor.scoring.ensemble import weights
-from abstractor.scoring.scores import metrics, thresholds
+from abstractor.scoring.scores import calibration, thresholds
 
 PATH = Path("models/ensemble/blend.json")
 """Where the fitted ensemble lies."""
@@ -27,8 +26,8 @@ ENSEMBLE = "ensemble"
 class EnsembleParams(Strict):
     """The section `ensemble` of params.yaml."""
 
-    prior: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    """Strength of the pull to equal weights, in cases, 0 (none) and up."""
+    prior: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Strength of the pull to equal weights, above 0: of a ridge on the weights of the models' log-probabilities."""
     resamples: Annotated[int, Field(ge=100)]
     """Bootstrap resamples of an interval, 100 and up."""
 
@@ -38,7 +37,9 @@ class Blend:
     """A fitted ensemble."""
 
     weights: dict[str, dict[str, float]]
-    """Variable -> model -> weight; a variable's weights sum to 1."""
+    """Variable -> model -> weight of its log-probabilities."""
+    bias: dict[str, list[float]]
+    """Variable -> what is added to the log-probability of each code."""
     thresholds: dict[str, float]
     """Binary variable -> threshold on the blended probability."""
 
@@ -48,45 +49,54 @@ class _Stored(Strict):
 
     weights: dict[str, dict[str, FiniteFloat]]
     """As in `Blend`."""
+    bias: dict[str, list[FiniteFloat]]
+    """As in `Blend`."""
     thresholds: dict[str, dict[str, FiniteFloat]]
     """System -> binary variable -> threshold."""
 
 
 def fit(codebook: Codebook, tables: Mapping[str, pd.DataFrame], labels: pd.DataFrame, prior: float) -> Blend:
-    """Weights by maximum likelihood with a prior, then exact thresholds on the blend, both on the coded cases.
+    """Weights and biases by maximum likelihood with a prior, then thresholds on the blend, both on the coded cases.
 
     Args:
         codebook: gives the variables.
         tables: model -> predictions table, all of the same cases.
         labels: at least those cases, int16 codes, -1 where not coded.
-        prior: of `weights.fit`.
+        prior: of `calibration.fit`.
     """
-    given = {name: metrics.true_probabilities(codebook, labels, table) for name, table in tables.items()}
     uids = next(iter(tables.values())).index
-    fitted = {}
-    for variable in codebook.names:
-        coded = labels.loc[uids, variable].to_numpy() != NOT_CODED
-        likelihoods = np.stack([given[name][variable][coded] for name in tables], axis=1)
-        fitted[variable] = dict(zip(tables, weights.fit(likelihoods, prior).tolist(), strict=True))
-    return Blend(fitted, thresholds.fit(codebook, pool(codebook, tables, fitted), labels))
+    weights, bias = {}, {}
+    for variable in codebook.variables:
+        true = labels.loc[uids, variable.name].to_numpy()
+        coded = true != NOT_CODED
+        number = (true[coded, None] == np.array(variable.codes)).argmax(axis=1)
+        fitted = calibration.fit(_given(variable, tables, uids)[:, coded], number, prior)
+        weights[variable.name] = dict(zip(tables, fitted.weights.tolist(), strict=True))
+        bias[variable.name] = fitted.bias.tolist()
+    blend = Blend(weights, bias, {})
+    return replace(blend, thresholds=thresholds.fit(codebook, pool(codebook, tables, blend), labels))
 
 
-def pool(
-    codebook: Codebook, tables: Mapping[str, pd.DataFrame], fitted: Mapping[str, Mapping[str, float]]
-) -> pd.DataFrame:
-    """The predictions table of the weighted means; every model's table must hold the same uids."""
+def pool(codebook: Codebook, tables: Mapping[str, pd.DataFrame], fitted: Blend) -> pd.DataFrame:
+    """The blended predictions table; every model's table must hold the same uids, and the blend a weight for each."""
     uids = next(iter(tables.values())).index
     blended = np.zeros((len(uids), len(codebook.columns)))
-    for name, table in tables.items():
-        values = table.loc[uids].to_numpy(np.float64)
-        for variable, where in codebook.slices().items():
-            blended[:, where] += fitted[variable][name] * values[:, where]
+    for variable, where in zip(codebook.variables, codebook.slices().values(), strict=True):
+        weights = np.array([fitted.weights[variable.name][name] for name in tables])
+        how = calibration.Calibration(weights, np.array(fitted.bias[variable.name]))
+        blended[:, where] = calibration.apply(how, _given(variable, tables, uids))[:, -len(variable.columns) :]
     return predictions.table(codebook, uids.tolist(), blended)
+
+
+def _given(variable: Variable, tables: Mapping[str, pd.DataFrame], uids: pd.Index) -> np.ndarray:
+    """(models, cases, codes) probabilities of a variable."""
+    columns = list(variable.columns)
+    return np.stack([variable.by_code(table.loc[uids, columns].to_numpy(np.float64)) for table in tables.values()])
 
 
 def write(path: Path, fitted: Blend, cuts: Mapping[str, Mapping[str, float]]) -> None:
     """Write an ensemble with the thresholds of all systems, its own among them."""
-    write_json(path, {"weights": fitted.weights, "thresholds": cuts})
+    write_json(path, {"weights": fitted.weights, "bias": fitted.bias, "thresholds": cuts})
 
 
 def read(path: Path, codebook: Codebook, models: Collection[str]) -> Blend:
@@ -108,8 +118,10 @@ def read(path: Path, codebook: Codebook, models: Collection[str]) -> Blend:
         raise messages.no_blend(path) from None
     cuts = stored.thresholds.get(ENSEMBLE, {})
     binary = {variable.name for variable in codebook.variables if variable.kind == "binary"}
-    if cuts.keys() != binary or stored.weights.keys() != set(codebook.names):
+    biases = {name: len(values) for name, values in stored.bias.items()}
+    codes = {variable.name: len(variable.codes) for variable in codebook.variables}
+    if cuts.keys() != binary or stored.weights.keys() != set(codebook.names) or biases != codes:
         raise messages.other_variables(path)
     if any(given.keys() != set(models) for given in stored.weights.values()):
         raise messages.other_models(path)
-    return Blend(stored.weights, cuts)
+    return Blend(stored.weights, stored.bias, cuts)

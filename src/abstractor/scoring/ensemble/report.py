@@ -52,7 +52,7 @@ def crossfitted(
         return {name: table.loc[uids] for name, table in tables.items()}
 
     def apply(fitted: blend.Blend, held: pd.Index) -> pd.DataFrame:
-        pooled = blend.pool(codebook, subset(held), fitted.weights)
+        pooled = blend.pool(codebook, subset(held), fitted)
         decided = thresholds.decide(codebook, pooled, fitted.thresholds)
         return pd.concat({"decisions": decided, "blended": pooled}, axis=1)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit, logit, softmax
 
 from abstractor.base.messages.scores import BlendError
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.scoring.ensemble import blend
-from abstractor.scoring.scores import thresholds
+from abstractor.scoring.scores import metrics, thresholds
 
 CODEBOOK = Codebook(
     "invented",
@@ -40,24 +41,52 @@ def labelled(cases: int, skill: dict[str, tuple[float, float]]) -> tuple[pd.Data
 def test_each_variable_leans_on_the_model_that_knows_it() -> None:
     labels, tables = labelled(400, {"reads_notes": (0.9, 0.0), "reads_places": (0.0, 2.0)})
     fitted = blend.fit(CODEBOOK, tables, labels, prior=5.0)
-    assert fitted.weights["Note"]["reads_notes"] > 0.8 and fitted.weights["Place"]["reads_places"] > 0.8
+    assert fitted.weights["Note"]["reads_notes"] > 5 * fitted.weights["Note"]["reads_places"]
+    assert fitted.weights["Place"]["reads_places"] > 5 * fitted.weights["Place"]["reads_notes"]
     assert set(fitted.thresholds) == {"Note"}
 
 
-def test_pool_is_the_weighted_mean_by_uid() -> None:
+FITTED = blend.Blend(
+    {"Note": {"a": 0.4, "b": 0.9}, "Place": {"a": 1 / 3, "b": 2 / 3}},
+    {"Note": [0.1, -0.1], "Place": [0.0, 0.2, 0.3]},
+    {"Note": 0.1 + 0.2},
+)
+
+
+def test_pool_weighs_log_probabilities_by_uid() -> None:
     _, tables = labelled(10, {"a": (0.5, 0.5), "b": (0.5, 0.5)})
-    chosen = {"Note": {"a": 0.25, "b": 0.75}, "Place": {"a": 1.0, "b": 0.0}}
-    pooled = blend.pool(CODEBOOK, tables, chosen)
-    np.testing.assert_allclose(pooled["Note"], 0.25 * tables["a"]["Note"] + 0.75 * tables["b"]["Note"], rtol=1e-6)
-    np.testing.assert_allclose(pooled["Place=5"], tables["a"]["Place=5"], rtol=1e-6)
-    turned = blend.pool(CODEBOOK, {"a": tables["a"], "b": tables["b"].iloc[::-1]}, chosen)
+    pooled = blend.pool(CODEBOOK, tables, FITTED)
+    odds = 0.4 * logit(tables["a"]["Note"]) + 0.9 * logit(tables["b"]["Note"]) - 0.2
+    np.testing.assert_allclose(pooled["Note"], expit(odds), rtol=1e-5)
+    places = ["Place=1", "Place=2", "Place=5"]
+    logs = np.log(tables["a"][places]) / 3 + np.log(tables["b"][places]) * 2 / 3 + np.array([0.0, 0.2, 0.3])
+    np.testing.assert_allclose(pooled[places], softmax(logs, axis=1), rtol=1e-5)
+    turned = blend.pool(CODEBOOK, {"a": tables["a"], "b": tables["b"].iloc[::-1]}, FITTED)
     pd.testing.assert_frame_equal(pooled, turned)
 
 
-def test_thresholds_are_exact_on_the_blend() -> None:
+def test_thresholds_are_those_of_the_blend() -> None:
     labels, tables = labelled(100, {"a": (0.5, 0.5), "b": (0.7, 0.2)})
     fitted = blend.fit(CODEBOOK, tables, labels, prior=1.0)
-    assert fitted.thresholds == thresholds.fit(CODEBOOK, blend.pool(CODEBOOK, tables, fitted.weights), labels)
+    assert fitted.thresholds == thresholds.fit(CODEBOOK, blend.pool(CODEBOOK, tables, fitted), labels)
+
+
+def test_a_blend_beats_its_members_and_their_mean_where_they_are_too_sure() -> None:
+    labels, tables = labelled(600, {"a": (0.4, 0.8), "b": (0.4, 0.8)})
+    tables = {name: sharpened(table) for name, table in tables.items()}
+    half = labels.index[:300]
+    fitted = blend.fit(CODEBOOK, {name: table.loc[half] for name, table in tables.items()}, labels, prior=10.0)
+    held = {name: table.drop(half) for name, table in tables.items()}
+    mean = sum(held.values()) / 2
+    losses = [metrics.log_loss(CODEBOOK, labels, table) for table in (*held.values(), mean)]
+    assert metrics.log_loss(CODEBOOK, labels, blend.pool(CODEBOOK, held, fitted)) < min(losses) - 0.02
+
+
+def sharpened(table: pd.DataFrame) -> pd.DataFrame:
+    """The probabilities of a model that is three times too sure."""
+    places = table.columns[1:]
+    shares = softmax(3 * np.log(table[places].to_numpy()), axis=1)
+    return table.assign(Note=expit(3 * logit(table["Note"])), **dict(zip(places, shares.T, strict=True)))
 
 
 def test_what_is_not_coded_moves_nothing() -> None:
@@ -68,9 +97,6 @@ def test_what_is_not_coded_moves_nothing() -> None:
     assert masked.weights["Note"] == pytest.approx(blend.fit(CODEBOOK, half, labels, prior=1.0).weights["Note"])
     labels["Note"] = np.int16(-1)
     assert blend.fit(CODEBOOK, tables, labels, prior=1.0).weights["Note"] == {"a": 0.5, "b": 0.5}
-
-
-FITTED = blend.Blend({"Note": {"a": 0.1, "b": 0.9}, "Place": {"a": 1 / 3, "b": 2 / 3}}, {"Note": 0.1 + 0.2})
 
 
 def test_an_ensemble_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
@@ -84,13 +110,15 @@ def test_an_ensemble_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
     [
         ({"weights": {"Note": {"a": 1.0}, "Place": {"a": 1.0}}}, "other models"),
         ({"weights": {"Note": FITTED.weights["Note"]}}, "other variables"),
+        ({"bias": FITTED.bias | {"Place": [0.0, 0.0]}}, "other variables"),
         ({"thresholds": {"a": {"Note": 0.5}}}, "other variables"),
         ({"thresholds": {blend.ENSEMBLE: {"Note": float("nan")}}}, "holds no fitted ensemble"),
         ({"extra": 1}, "holds no fitted ensemble"),
     ],
 )
 def test_an_ensemble_of_something_else_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    content = {"weights": FITTED.weights, "thresholds": {blend.ENSEMBLE: FITTED.thresholds}} | change
+    cuts = {blend.ENSEMBLE: FITTED.thresholds}
+    content: dict[str, object] = {"weights": FITTED.weights, "bias": FITTED.bias, "thresholds": cuts} | change
     (tmp_path / "blend.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(BlendError, match=message):
         blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"])

@@ -1,8 +1,10 @@
-"""Exact thresholds against brute force."""
+"""Thresholds against the exact cut of a sample, on populations whose truth is known."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
+from support.exact_cut import exact_cut, f1_at
 
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.scoring.scores import thresholds
@@ -19,44 +21,35 @@ CODEBOOK = Codebook(
 )
 
 
-def f1(scores: np.ndarray, true: np.ndarray, threshold: float) -> float:
-    said = scores.astype(np.float64) >= threshold
-    return float(2 * (said & (true == 1)).sum() / max(said.sum() + true.sum(), 1))
-
-
-@pytest.mark.parametrize("seed", range(30))
-@pytest.mark.parametrize("levels", [3, 1000])
-def test_best_is_the_best_of_all_cuts(seed: int, levels: int) -> None:
+def drawn(cases: int, seed: int, sure: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities that are right where `sure` is 1, over-confident above it; and what is true."""
     rng = np.random.default_rng(seed)
-    scores = (rng.integers(0, levels + 1, 40) / levels).astype(np.float32)
-    true = (rng.random(40) < 0.3).astype(np.int16)
-    highest = max(f1(scores, true, cut) for cut in np.append(np.unique(scores), NEVER))
-    assert f1(scores, true, best(scores, true)) == pytest.approx(highest)
+    odds = 1.6 * rng.normal(size=cases) - 2.5
+    return expit(sure * odds), (rng.random(cases) < expit(odds)).astype(np.int16)
 
 
-def test_best_stands_midway_between_neighbours() -> None:
-    assert best(np.array([0.9, 0.7, 0.2, 0.1]), np.array([1, 1, 0, 0])) == pytest.approx(0.45)
-    assert best(np.array([0.9, 0.4]), np.array([1, 1])) == pytest.approx(0.2)
+@pytest.mark.parametrize("sure", [1.0, 2.5])
+def test_with_many_cases_it_is_the_best_of_all_cuts(sure: float) -> None:
+    scores, true = drawn(50_000, 1, sure)
+    highest = f1_at(scores, true, exact_cut(scores, true))
+    assert f1_at(scores, true, best(scores, true)) == pytest.approx(highest, abs=0.003)
 
 
-def test_of_equal_cuts_the_widest_gap_wins() -> None:
-    # F1 is 2/3 after the first case and after the fourth.
-    true = np.array([1, 0, 0, 1, 0])
-    assert best(np.array([0.95, 0.7, 0.3, 0.25, 0.2]), true) == pytest.approx(0.825)
-    assert best(np.array([0.95, 0.9, 0.3, 0.25, 0.02]), true) == pytest.approx(0.135)
+def test_with_few_cases_it_serves_new_ones_better_than_the_best_cut_of_the_sample() -> None:
+    new_scores, new_true = drawn(50_000, 0, sure=1.5)
+    gains = []
+    for seed in range(1, 61):
+        sample = drawn(240, seed, sure=1.5)
+        gains.append(
+            f1_at(new_scores, new_true, best(*sample)) - f1_at(new_scores, new_true, exact_cut(*sample)),
+        )
+    # .016 here; three standard errors above 0 at least.
+    assert np.mean(gains) > 3 * np.std(gains) / np.sqrt(len(gains)) and np.mean(gains) > 0.01
 
 
-def test_neighbouring_floats_are_separated() -> None:
-    low = np.float32(0.3)
-    high = np.nextafter(low, np.float32(1))
-    predictions = pd.DataFrame({"Note": [high, low], "Place=4": 1.0, "Place=2": 0.0, "Place=6": 0.0}, dtype=np.float32)
-    labels = pd.DataFrame({"Note": [1, 0], "Place": 4}, dtype=np.int16)
-    fitted = thresholds.fit(CODEBOOK, predictions, labels)
-    assert thresholds.decide(CODEBOOK, predictions, fitted)["Note"].tolist() == [1, 0]
-
-
-def test_equal_scores_are_never_separated() -> None:
-    assert best(np.full(5, 0.3), np.array([1, 0, 1, 0, 0])) == pytest.approx(0.15)
+def test_where_all_scores_are_equal_all_or_none_are_present() -> None:
+    cut = best(np.full(50, 0.3), (np.arange(50) < 20).astype(int))
+    assert cut < 0.3
     assert best(np.zeros(3), np.array([1, 0, 0])) == 0
 
 
@@ -65,10 +58,16 @@ def test_without_positives_nothing_is_decided_present(cases: int) -> None:
     assert best(np.linspace(0, 1, cases), np.zeros(cases)) == NEVER
 
 
+def test_certain_scores_are_parted_between_them() -> None:
+    scores = np.array([1.0] * 10 + [0.0] * 30, dtype=np.float32)
+    assert 0.001 < best(scores, (scores == 1).astype(int)) < 0.999
+
+
 def test_fit_leaves_out_what_is_not_coded() -> None:
-    predictions = pd.DataFrame({"Note": [0.9, 0.8, 0.6, 0.1], "Place=4": 1.0, "Place=2": 0.0, "Place=6": 0.0})
-    labels = pd.DataFrame({"Note": [-1, 1, -1, 0], "Place": -1}, dtype=np.int16)
-    assert thresholds.fit(CODEBOOK, predictions, labels) == {"Note": pytest.approx(0.45)}
+    scores, true = drawn(100, 2)
+    predictions = pd.DataFrame({"Note": scores, "Place=4": 1.0, "Place=2": 0.0, "Place=6": 0.0})
+    labels = pd.DataFrame({"Note": np.where(np.arange(100) % 2, true, -1), "Place": -1}, dtype=np.int16)
+    assert thresholds.fit(CODEBOOK, predictions, labels) == {"Note": best(scores[1::2], true[1::2])}
 
 
 def test_decide_takes_the_likeliest_code_and_the_first_of_equals() -> None:
