@@ -1,6 +1,6 @@
 """The ensemble: per variable one calibrated distribution from those of all models, then a threshold."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -64,13 +64,13 @@ def fit(codebook: Codebook, tables: Mapping[str, pd.DataFrame], labels: pd.DataF
         labels: at least those cases, int16 codes, -1 where not coded.
         prior: of `calibration.fit`.
     """
-    uids = next(iter(tables.values())).index
     weights, bias = {}, {}
-    for variable in codebook.variables:
-        true = labels.loc[uids, variable.name].to_numpy()
+    codes = labels.loc[next(iter(tables.values())).index]
+    for variable, given in _by_variable(codebook, tables):
+        true = codes[variable.name].to_numpy()
         coded = true != NOT_CODED
         number = (true[coded, None] == np.array(variable.codes)).argmax(axis=1)
-        fitted = calibration.fit(_given(variable, tables, uids)[:, coded], number, prior)
+        fitted = calibration.fit(given[:, coded], number, prior)
         weights[variable.name] = dict(zip(tables, fitted.weights.tolist(), strict=True))
         bias[variable.name] = fitted.bias.tolist()
     blend = Blend(weights, bias, {})
@@ -80,18 +80,20 @@ def fit(codebook: Codebook, tables: Mapping[str, pd.DataFrame], labels: pd.DataF
 def pool(codebook: Codebook, tables: Mapping[str, pd.DataFrame], fitted: Blend) -> pd.DataFrame:
     """The blended predictions table; every model's table must hold the same uids, and the blend a weight for each."""
     uids = next(iter(tables.values())).index
-    blended = np.zeros((len(uids), len(codebook.columns)))
-    for variable, where in zip(codebook.variables, codebook.slices().values(), strict=True):
+    blended = []
+    for variable, given in _by_variable(codebook, tables):
         weights = np.array([fitted.weights[variable.name][name] for name in tables])
         how = calibration.Calibration(weights, np.array(fitted.bias[variable.name]))
-        blended[:, where] = calibration.apply(how, _given(variable, tables, uids))[:, -len(variable.columns) :]
-    return predictions.table(codebook, uids.tolist(), blended)
+        blended.append(calibration.apply(how, given)[:, -len(variable.columns) :])
+    return predictions.table(codebook, uids.tolist(), np.hstack(blended))
 
 
-def _given(variable: Variable, tables: Mapping[str, pd.DataFrame], uids: pd.Index) -> np.ndarray:
-    """(models, cases, codes) probabilities of a variable."""
-    columns = list(variable.columns)
-    return np.stack([variable.by_code(table.loc[uids, columns].to_numpy(np.float64)) for table in tables.values()])
+def _by_variable(codebook: Codebook, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[Variable, np.ndarray]]:
+    """Each variable with its (models, cases, codes) probabilities, cases in the order of the first table."""
+    uids = next(iter(tables.values())).index
+    values = [table.loc[uids].to_numpy(np.float64) for table in tables.values()]
+    for variable, where in zip(codebook.variables, codebook.slices().values(), strict=True):
+        yield variable, np.stack([variable.by_code(given[:, where]) for given in values])
 
 
 def write(path: Path, fitted: Blend, cuts: Mapping[str, Mapping[str, float]]) -> None:

@@ -44,16 +44,17 @@ def fit(given: np.ndarray, true: np.ndarray, prior: float) -> Calibration:
         What `apply` takes.
     """
     models, cases, codes = given.shape
-    logs, equal = np.log(np.maximum(given, FLOOR)), np.full(models, 1 / models)
-    hits = np.eye(codes)[true]
+    # A row a case and code: sums over models, and over cases and codes, are then products with one matrix.
+    logs = np.ascontiguousarray(_logs(given).reshape(models, -1).T)
+    equal, hits = np.full(models, 1 / models), np.eye(codes)[true]
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = values[:models], values[models:]
-        found = log_softmax(np.tensordot(weights, logs, 1) + bias, axis=1)
+        found = log_softmax((logs @ weights).reshape(cases, codes) + bias, axis=1)
         errors = np.exp(found) - hits
         pull = weights - equal
         value = -(found * hits).sum() + prior / 2 * pull @ pull + _BIAS_PRIOR / 2 * bias @ bias
-        slopes = np.tensordot(logs, errors, 2) + prior * pull
+        slopes = errors.ravel() @ logs + prior * pull
         return value, np.concatenate([slopes, errors.sum(axis=0) + _BIAS_PRIOR * bias])
 
     start, bounds = np.concatenate([equal, np.zeros(codes)]), [(_LEAST, None)] * models + [(None, None)] * codes
@@ -63,5 +64,8 @@ def fit(given: np.ndarray, true: np.ndarray, prior: float) -> Calibration:
 
 def apply(fitted: Calibration, given: np.ndarray) -> np.ndarray:
     """(cases, codes) calibrated probabilities from `given` as of `fit`."""
-    logs = np.log(np.maximum(given, FLOOR))
-    return np.asarray(np.exp(log_softmax(np.tensordot(fitted.weights, logs, 1) + fitted.bias, axis=1)))
+    return np.asarray(np.exp(log_softmax(np.tensordot(fitted.weights, _logs(given), 1) + fitted.bias, axis=1)))
+
+
+def _logs(given: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(given, FLOOR))
