@@ -194,7 +194,8 @@ def main() -> None:
     book = codebook.load(measure.ROOT / "data/codebooks/nvdrs_youth.yaml")
     if options.quick:
         book = replace(book, variables=book.variables[-6:])
-    results = compare(book, *((200, 3) if options.quick else (4000, 13)))
+    sizes = [(200, 3)] if options.quick else [(240, 3), (1000, 3), (4000, 13)]
+    results = [result for cases, models in sizes for result in compare(book, cases, models)]
     results.append(large(book, *((2000, 3) if options.quick else (100_000, 13))))
     measure.report("ensemble", results)
 
