@@ -38,22 +38,25 @@ def main() -> None:
     gathering.same_cases(labels.index, baseline["oof"].index, str(paths["oof"]), "baseline")
     gathering.same_cases(new[models.names[0]].index, baseline["new"].index, str(paths["new"]), "baseline")
 
-    fitted = blend.fit(book, oof, labels, settings.prior)
+    coded, fresh = (
+        blend.members(tables, baseline[part], settings.linear) for part, tables in (("oof", oof), ("new", new))
+    )
+    blends = {name: blend.fit(book, tables, labels, settings.prior) for name, tables in coded.items()}
     singles = {report.BASELINE: baseline["oof"]} | oof
     cuts = {system: thresholds.fit(book, table, labels) for system, table in singles.items()}
-    cuts[report.ENSEMBLE] = fitted.thresholds
+    cuts |= {name: fitted.thresholds for name, fitted in blends.items()}
     probabilities = {report.BASELINE: baseline["new"]} | new
-    probabilities[report.ENSEMBLE] = blend.pool(book, new, fitted)
+    probabilities |= {name: blend.pool(book, fresh[name], fitted) for name, fitted in blends.items()}
     decisions = {system: thresholds.decide(book, table, cuts[system]) for system, table in probabilities.items()}
     layout = inputs.file(f"data/raw/{inputs.corpus()}/submission_format.csv")
     asked = submission.arranged(decisions[report.ENSEMBLE], book, layout)
 
-    scored = report.crossfitted(book, oof, baseline["oof"], labels, settings.prior, seed, groups)
+    scored = report.crossfitted(book, oof, baseline["oof"], labels, settings, seed, groups)
     table = report.score_table(book, labels, scored.decisions, settings.resamples, seed, smallest, groups)
     below = crossfit.report(book, baseline["oof"], labels, seed, smallest, groups)
     blended = {report.BASELINE: baseline["oof"], report.ENSEMBLE: scored.blended}
 
-    blend.write(blend.PATH, fitted, cuts)
+    blend.write(blend.PATH, blends, cuts)
     submission.write(PREDICTED / "submission.csv", asked)
     submission.write_systems(PREDICTED / "decisions.parquet", decisions)
     files.write_json(METRICS / "ensemble.json", table)

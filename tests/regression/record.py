@@ -25,7 +25,8 @@ def numbers(project: tiny.Project) -> dict[str, list[float]]:
         scores = json.loads((project.folder / f"metrics/{file}.json").read_text(encoding="utf-8"))["f1"]
         found[f"f1 {file}"] = [scores["mean"]]
     blend = json.loads((project.folder / "models/ensemble/blend.json").read_text(encoding="utf-8"))
-    found["weights"] = [round(weight, 5) for weights in blend["weights"].values() for weight in weights.values()]
+    weights = blend["blends"]["ensemble"]["weights"]
+    found["weights"] = [round(weight, 5) for of_variable in weights.values() for weight in of_variable.values()]
     return found
 
 

@@ -1,6 +1,7 @@
 """The archive of `make t4-bundle`: unpacked in an empty folder, with only the pinned packages and no network."""
 
 import importlib.metadata
+import io
 import json
 import re
 import shutil
@@ -24,6 +25,7 @@ from abstractor.base.errors import UserError
 from abstractor.base.params import Params
 from abstractor.data.cases import codebook
 from abstractor.runs.integrity import write_seal
+from abstractor.scoring.ensemble import submission
 
 pytestmark = pytest.mark.stage
 
@@ -106,11 +108,20 @@ def unpacked(archive: Path, pinned: Path, finished: tiny.Project, tmp_path: Path
     return Unpacked(folder, pinned)
 
 
+def of_the_models(finished: tiny.Project, scratch: Path) -> bytes:
+    """What the pipeline decides by its models alone, in the layout asked for."""
+    book = codebook.load(tiny.ROOT / "data/codebooks/nvdrs_youth.yaml")
+    decided = submission.read_systems(finished.folder / "data/predictions/decisions.parquet", book)["models"]
+    layout = finished.folder / "tiny/corpus/submission_format.csv"
+    submission.write(scratch / "expected.csv", submission.arranged(decided, book, layout))
+    return (scratch / "expected.csv").read_bytes()
+
+
 def test_its_submission_is_the_pipelines(unpacked: Unpacked, finished: tiny.Project) -> None:
     assert subprocess.run([unpacked.python, "-I", "-c", "import abstractor"], check=False, stderr=-3).returncode == 1
     done = unpacked.predict()
     assert done.returncode == 0, done.stderr
-    assert unpacked.submission() == (finished.folder / "data/predictions/submission.csv").read_bytes()
+    assert unpacked.submission() == of_the_models(finished, unpacked.folder)
     assert done.stdout.count("attention: ") == 1, "the two adapters share one loading of their backbone"
     assert not any(marker in done.stdout + done.stderr for marker in tiny.MARKERS)
     holders = {path for path in unpacked.folder.rglob("*") if path.is_file() and tiny.words_in(path)}
@@ -130,7 +141,7 @@ def test_a_killed_run_is_started_again(unpacked: Unpacked, finished: tiny.Projec
             assert run.returncode == -signal.SIGKILL
             assert not (unpacked.folder / "submission.csv").exists()
     assert unpacked.predict().returncode == 0
-    assert unpacked.submission() == (finished.folder / "data/predictions/submission.csv").read_bytes()
+    assert unpacked.submission() == of_the_models(finished, unpacked.folder)
     left = {str(path.relative_to(unpacked.folder)) for path in unpacked.folder.rglob("*.parquet")}
     assert left == set(), "neither checked cases nor parts of predictions stay behind"
 
@@ -143,8 +154,8 @@ def test_without_a_format_rows_are_as_delivered_and_columns_as_in_the_codebook(
     shuffled.to_csv(unpacked.folder / "data/test_features.csv", index=False)
     assert unpacked.predict().returncode == 0
     found = pd.read_csv(unpacked.folder / "submission.csv")
-    expected = pd.read_csv(finished.folder / "data/predictions/submission.csv")
     book = codebook.load(tiny.ROOT / "data/codebooks/nvdrs_youth.yaml")
+    expected = pd.read_csv(io.BytesIO(of_the_models(finished, unpacked.folder)))
     wanted = expected.set_index("uid").loc[shuffled["uid"], list(book.names)].reset_index()
     pd.testing.assert_frame_equal(found, wanted)
 
@@ -218,7 +229,7 @@ def test_a_format_that_is_spoilt_meanwhile_costs_no_scoring(
         assert scored == {(name, fold) for name in ("sc1_minilm", "sc2_minilm", "ar_smollm2") for fold in "01"}
         layout.write_text(whole, encoding="utf-8")
         assert unpacked.predict().returncode == 0
-    assert unpacked.submission() == (finished.folder / "data/predictions/submission.csv").read_bytes()
+    assert unpacked.submission() == of_the_models(finished, unpacked.folder)
 
 
 @pytest.mark.reliability

@@ -12,7 +12,7 @@ from abstractor.base.params import Params, ParamsError
 Folds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2)]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_RESERVED = ("baseline", "ensemble", "backbones")
+_RESERVED = ("baseline", "linear_tfidf", "models", "ensemble", "backbones")
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ from abstractor.scoring.scores import calibration, thresholds
 
 PATH = Path("models/ensemble/blend.json")
 """Where the fitted ensemble lies."""
-ENSEMBLE = "ensemble"
-"""Its name beside the single systems."""
+ENSEMBLE, MODELS = "ensemble", "models"
+"""Names of blends beside the single systems: of all members, and of the models alone."""
+LINEAR = "linear_tfidf"
+"""The baseline as a member. Its words are those of the narratives, so it predicts only where these are."""
 
 
 class EnsembleParams(Strict):
@@ -28,6 +30,9 @@ class EnsembleParams(Strict):
 
     prior: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Strength of the pull to equal weights, above 0: of a ridge on the weights of the models' log-probabilities."""
+    linear: bool
+    """true: the baseline's TF-IDF and logistic regression is blended in as one more member, which costs no time. The
+    models alone are blended as well: a T4 bundle decides by that blend, since the member's words are narrative text."""
     resamples: Annotated[int, Field(ge=100)]
     """Bootstrap resamples of an interval, 100 and up."""
 
@@ -37,22 +42,38 @@ class Blend:
     """A fitted ensemble."""
 
     weights: dict[str, dict[str, float]]
-    """Variable -> model -> weight of its log-probabilities."""
+    """Variable -> member -> weight of its log-probabilities."""
     bias: dict[str, list[float]]
     """Variable -> what is added to the log-probability of each code."""
     thresholds: dict[str, float]
     """Binary variable -> threshold on the blended probability."""
 
 
-class _Stored(Strict):
-    """The content of the file."""
+class _StoredBlend(Strict):
+    """The content of the file, of one blend."""
 
     weights: dict[str, dict[str, FiniteFloat]]
     """As in `Blend`."""
     bias: dict[str, list[FiniteFloat]]
     """As in `Blend`."""
+
+
+class _Stored(Strict):
+    """The content of the file."""
+
+    blends: dict[str, _StoredBlend]
+    """By name."""
     thresholds: dict[str, dict[str, FiniteFloat]]
-    """System -> binary variable -> threshold."""
+    """System, a blend or a single one -> binary variable -> threshold."""
+
+
+def members(
+    tables: Mapping[str, pd.DataFrame], baseline: pd.DataFrame, linear: bool
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """Blend -> member -> predictions table: of all, and where the linear member is one, of the models alone."""
+    if not linear:
+        return {ENSEMBLE: dict(tables)}
+    return {ENSEMBLE: dict(tables) | {LINEAR: baseline}, MODELS: dict(tables)}
 
 
 def fit(codebook: Codebook, tables: Mapping[str, pd.DataFrame], labels: pd.DataFrame, prior: float) -> Blend:
@@ -96,13 +117,14 @@ def _by_variable(codebook: Codebook, tables: Mapping[str, pd.DataFrame]) -> Iter
         yield variable, np.stack([variable.by_code(given[:, where]) for given in values])
 
 
-def write(path: Path, fitted: Blend, cuts: Mapping[str, Mapping[str, float]]) -> None:
-    """Write an ensemble with the thresholds of all systems, its own among them."""
-    write_json(path, {"weights": fitted.weights, "bias": fitted.bias, "thresholds": cuts})
+def write(path: Path, blends: Mapping[str, Blend], cuts: Mapping[str, Mapping[str, float]]) -> None:
+    """Write blends by name, and the thresholds of all systems, theirs among them."""
+    stored = {name: {"weights": blend.weights, "bias": blend.bias} for name, blend in blends.items()}
+    write_json(path, {"blends": stored, "thresholds": cuts})
 
 
 def read(path: Path, codebook: Codebook, models: Collection[str]) -> Blend:
-    """Read what `write` wrote.
+    """Read what `write` wrote: the blend of these members and no others.
 
     Args:
         path: of the file.
@@ -110,7 +132,7 @@ def read(path: Path, codebook: Codebook, models: Collection[str]) -> Blend:
         models: names of the members.
 
     Raises:
-        BlendError: the file is missing or damaged, or the ensemble is one of other models or variables.
+        BlendError: the file is missing or damaged, or holds blends of other members or variables.
     """
     try:
         stored = _Stored.model_validate_json(path.read_bytes())
@@ -118,12 +140,13 @@ def read(path: Path, codebook: Codebook, models: Collection[str]) -> Blend:
         raise messages.missing_blend(path) from None
     except ValidationError:
         raise messages.no_blend(path) from None
-    cuts = stored.thresholds.get(ENSEMBLE, {})
     binary = {variable.name for variable in codebook.variables if variable.kind == "binary"}
-    biases = {name: len(values) for name, values in stored.bias.items()}
     codes = {variable.name: len(variable.codes) for variable in codebook.variables}
-    if cuts.keys() != binary or stored.weights.keys() != set(codebook.names) or biases != codes:
-        raise messages.other_variables(path)
-    if any(given.keys() != set(models) for given in stored.weights.values()):
-        raise messages.other_models(path)
-    return Blend(stored.weights, stored.bias, cuts)
+    for name, blend in stored.blends.items():
+        biases = {variable: len(values) for variable, values in blend.bias.items()}
+        cuts = stored.thresholds.get(name, {})
+        if cuts.keys() != binary or blend.weights.keys() != codes.keys() or biases != codes:
+            raise messages.other_variables(path)
+        if all(given.keys() == set(models) for given in blend.weights.values()):
+            return Blend(blend.weights, blend.bias, cuts)
+    raise messages.other_models(path)

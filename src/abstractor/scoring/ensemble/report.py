@@ -22,7 +22,7 @@ class Crossfitted(NamedTuple):
     """Out-of-fold cases, each decided with weights and thresholds that were fitted on others."""
 
     decisions: dict[str, pd.DataFrame]
-    """System -> decisions: the baseline, each model, the ensemble."""
+    """System -> decisions: the baseline, each model, the blends."""
     blended: pd.DataFrame
     """The ensemble's probabilities."""
 
@@ -32,7 +32,7 @@ def crossfitted(
     tables: Mapping[str, pd.DataFrame],
     baseline: pd.DataFrame,
     labels: pd.DataFrame,
-    prior: float,
+    settings: blend.EnsembleParams,
     seed: int,
     groups: pd.Series | None = None,
 ) -> Crossfitted:
@@ -41,27 +41,31 @@ def crossfitted(
     Args:
         codebook: gives the variables.
         tables: model -> out-of-fold predictions table, all of the cases of `labels`.
-        baseline: likewise; not a member of the ensemble.
+        baseline: likewise.
         labels: int16 codes, -1 where not coded.
-        prior: of the weights.
+        settings: of the blends.
         seed: the global one.
         groups: uid -> group, each in one part; None: each case stands alone.
     """
 
-    def subset(uids: pd.Index) -> dict[str, pd.DataFrame]:
-        return {name: table.loc[uids] for name, table in tables.items()}
-
-    def apply(fitted: blend.Blend, held: pd.Index) -> pd.DataFrame:
-        pooled = blend.pool(codebook, subset(held), fitted)
-        decided = thresholds.decide(codebook, pooled, fitted.thresholds)
-        return pd.concat({"decisions": decided, "blended": pooled}, axis=1)
-
     part = crossfit.parts(codebook, labels, seed, groups)
-    both = crossfit.crossfit(part, lambda others: blend.fit(codebook, subset(others), labels, prior), apply)
+
+    def blended(members: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        def of(uids: pd.Index) -> dict[str, pd.DataFrame]:
+            return {name: table.loc[uids] for name, table in members.items()}
+
+        def apply(fitted: blend.Blend, held: pd.Index) -> pd.DataFrame:
+            pooled = blend.pool(codebook, of(held), fitted)
+            decided = thresholds.decide(codebook, pooled, fitted.thresholds)
+            return pd.concat({"decisions": decided, "blended": pooled}, axis=1)
+
+        both = crossfit.crossfit(part, lambda others: blend.fit(codebook, of(others), labels, settings.prior), apply)
+        return pd.DataFrame(both["decisions"]), pd.DataFrame(both["blended"])
+
     singles = {BASELINE: baseline} | dict(tables)
     decisions = {name: crossfit.decide(codebook, table, labels, part) for name, table in singles.items()}
-    decided, blended = (pd.DataFrame(both[half]) for half in ("decisions", "blended"))
-    return Crossfitted(decisions | {ENSEMBLE: decided}, blended)
+    found = {name: blended(of_it) for name, of_it in blend.members(tables, baseline, settings.linear).items()}
+    return Crossfitted(decisions | {name: decided for name, (decided, _) in found.items()}, found[ENSEMBLE][1])
 
 
 def score_table(

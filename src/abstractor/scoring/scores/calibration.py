@@ -68,4 +68,4 @@ def apply(fitted: Calibration, given: np.ndarray) -> np.ndarray:
 
 
 def _logs(given: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(given, FLOOR))
+    return np.asarray(np.log(np.maximum(given, FLOOR)))

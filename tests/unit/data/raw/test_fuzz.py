@@ -188,7 +188,7 @@ PARAMS = {
         "chunk_cases": 9,
         "memory_gb": 14.5,
     },
-    "ensemble": {"prior": 20.0, "resamples": 500},
+    "ensemble": {"prior": 20.0, "linear": True, "resamples": 500},
 }
 
 

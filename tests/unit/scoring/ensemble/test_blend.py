@@ -100,9 +100,11 @@ def test_what_is_not_coded_moves_nothing() -> None:
 
 
 def test_an_ensemble_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
-    cuts = {"a": {"Note": 0.5}, blend.ENSEMBLE: FITTED.thresholds}
-    blend.write(tmp_path / "blend.json", FITTED, cuts)
+    alone = blend.Blend({"Note": {"a": 0.7}, "Place": {"a": 1.1}}, FITTED.bias, {"Note": 0.6})
+    cuts = {"a": {"Note": 0.5}, blend.ENSEMBLE: FITTED.thresholds, blend.MODELS: alone.thresholds}
+    blend.write(tmp_path / "blend.json", {blend.ENSEMBLE: FITTED, blend.MODELS: alone}, cuts)
     assert blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"]) == FITTED
+    assert blend.read(tmp_path / "blend.json", CODEBOOK, ["a"]) == alone
 
 
 @pytest.mark.parametrize(
@@ -117,8 +119,10 @@ def test_an_ensemble_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
     ],
 )
 def test_an_ensemble_of_something_else_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    cuts = {blend.ENSEMBLE: FITTED.thresholds}
-    content: dict[str, object] = {"weights": FITTED.weights, "bias": FITTED.bias, "thresholds": cuts} | change
+    fitted: dict[str, object] = {"weights": FITTED.weights, "bias": FITTED.bias}
+    fitted |= {key: value for key, value in change.items() if key in fitted}
+    content: dict[str, object] = {"thresholds": {blend.ENSEMBLE: FITTED.thresholds}} | change
+    content = {key: value for key, value in content.items() if key not in fitted} | {"blends": {blend.ENSEMBLE: fitted}}
     (tmp_path / "blend.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(BlendError, match=message):
         blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"])

@@ -8,6 +8,7 @@ import pytest
 
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.scoring.ensemble import report
+from abstractor.scoring.ensemble.blend import EnsembleParams
 from abstractor.scoring.scores import crossfit, metrics
 
 CODEBOOK = Codebook(
@@ -28,6 +29,9 @@ def labels() -> pd.DataFrame:
     return pd.DataFrame(codes, index=uids).astype(np.int16)
 
 
+SETTINGS = EnsembleParams(prior=5.0, linear=False, resamples=100)
+
+
 def guesses(labels: pd.DataFrame, skill: float, seed: int) -> pd.DataFrame:
     rng, cases = np.random.default_rng(seed), len(labels)
     note = (labels["Note"].to_numpy() * skill + rng.random(cases)) / (1 + skill)
@@ -40,7 +44,7 @@ def guesses(labels: pd.DataFrame, skill: float, seed: int) -> pd.DataFrame:
 def test_every_system_is_decided_on_the_same_parts(labels: pd.DataFrame) -> None:
     tables = {"a": guesses(labels, 0.5, 2), "b": guesses(labels, 0.5, 3)}
     baseline = guesses(labels, 0.2, 4)
-    scored = report.crossfitted(CODEBOOK, tables, baseline, labels, prior=5.0, seed=7)
+    scored = report.crossfitted(CODEBOOK, tables, baseline, labels, SETTINGS, seed=7)
     assert list(scored.decisions) == ["baseline", "a", "b", "ensemble"]
     for name, table in ({"baseline": baseline} | tables).items():
         alone = crossfit.report(CODEBOOK, table, labels, seed=7, smallest=0)["f1"]
@@ -52,11 +56,24 @@ def test_every_system_is_decided_on_the_same_parts(labels: pd.DataFrame) -> None
 
 def test_an_ensemble_of_one_model_is_that_model(labels: pd.DataFrame) -> None:
     only, baseline = guesses(labels, 0.5, 2), guesses(labels, 0.2, 4)
-    scored = report.crossfitted(CODEBOOK, {"a": only}, baseline, labels, prior=5.0, seed=7)
+    scored = report.crossfitted(CODEBOOK, {"a": only}, baseline, labels, SETTINGS, seed=7)
     # Calibrated, it ranks the cases of a part as before; the likeliest code may be another.
     same = scored.decisions["a"] == scored.decisions["ensemble"]
     assert same["Note"].mean() > 0.97 and same["Place"].mean() > 0.9
     assert metrics.log_loss(CODEBOOK, labels, scored.blended) < metrics.log_loss(CODEBOOK, labels, only)
+
+
+def test_the_baseline_is_a_member_where_that_is_asked_for(labels: pd.DataFrame) -> None:
+    tables, baseline = {"a": guesses(labels, 0.3, 2)}, guesses(labels, 0.6, 4)
+    without = report.crossfitted(CODEBOOK, tables, baseline, labels, SETTINGS, seed=7)
+    settings = SETTINGS.model_copy(update={"linear": True})
+    scored = report.crossfitted(CODEBOOK, tables, baseline, labels, settings, seed=7)
+    assert list(scored.decisions) == ["baseline", "a", "ensemble", "models"]
+    for alike in ("baseline", "a"):
+        pd.testing.assert_frame_equal(scored.decisions[alike], without.decisions[alike])
+    pd.testing.assert_frame_equal(scored.decisions["models"], without.decisions["ensemble"])
+    losses = [metrics.log_loss(CODEBOOK, labels, table) for table in (scored.blended, without.blended)]
+    assert losses[0] < losses[1] - 0.02
 
 
 def test_score_table_compares_every_system_with_the_baseline(labels: pd.DataFrame) -> None:

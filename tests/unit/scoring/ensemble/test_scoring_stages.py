@@ -41,7 +41,7 @@ PARAMS = {
     "sc": ["one", "two"],
     "ar": ["three"],
     "baseline": {"c": 10.0, "min_df": 1, "max_features": None},
-    "ensemble": {"prior": 5.0, "resamples": 200},
+    "ensemble": {"prior": 5.0, "linear": True, "resamples": 200},
 }
 CASES, NEW = 60, 20
 
@@ -131,6 +131,9 @@ def finished(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path
 
 
+SYSTEMS = ["one", "two", "three", "ensemble", "models"]
+
+
 def read_metrics(name: str) -> dict[str, dict[str, float]]:
     content = json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
     assert isinstance(content, dict)
@@ -142,8 +145,8 @@ def test_scores_are_consistent(finished: Path) -> None:
     assert table["systems"]["baseline"]["f1"] == baseline["f1"]["mean"]
     assert table["systems"]["ensemble"]["f1"] == table["f1"]["mean"]
     assert set(table["f1"]) == set(baseline["f1"]) == set(new["f1"]) == {"mean", "Note", "Treated", "Place"}
-    assert list(table["systems"]) == sorted(["baseline", "one", "two", "three", "ensemble"]) == list(new["systems"])
-    assert set(table["difference"]) == {"one", "two", "three", "ensemble"} == set(new["difference"])
+    assert list(table["systems"]) == sorted(["baseline", *SYSTEMS]) == list(new["systems"])
+    assert set(table["difference"]) == set(SYSTEMS) == set(new["difference"])
     assert table["cases"] == CASES and new["cases"] == NEW
     assert table["interval"]["low"] < table["f1"]["mean"] < table["interval"]["high"]
 
@@ -156,11 +159,13 @@ def test_the_submission_is_in_the_asked_order(finished: Path) -> None:
 
 def test_blend_holds_the_weights_and_every_system_s_thresholds(finished: Path) -> None:
     blend = json.loads(Path("models/ensemble/blend.json").read_text(encoding="utf-8"))
-    assert set(blend["thresholds"]) == {"baseline", "one", "two", "three", "ensemble"}
+    assert set(blend["thresholds"]) == {"baseline", *SYSTEMS}
     assert set(blend["thresholds"]["ensemble"]) == {"Note", "Treated"}
-    for weights in blend["weights"].values():
-        assert set(weights) == {"one", "two", "three"} and min(weights.values()) > 0
-    assert {name: len(values) for name, values in blend["bias"].items()} == {"Place": 3, "Note": 2, "Treated": 2}
+    members = {"ensemble": {"one", "two", "three", "linear_tfidf"}, "models": {"one", "two", "three"}}
+    for name, fitted in blend["blends"].items():
+        for weights in fitted["weights"].values():
+            assert set(weights) == members[name] and min(weights.values()) > 0
+        assert {name: len(values) for name, values in fitted["bias"].items()} == {"Place": 3, "Note": 2, "Treated": 2}
 
 
 def test_plots_hold_baseline_and_ensemble(finished: Path) -> None:
