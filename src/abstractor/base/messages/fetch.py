@@ -20,6 +20,18 @@ def no_gguf(name: str, file: str) -> BackboneError:
     return BackboneError(f"backbone {name}: the package holds no {file} at `path`; correct it in params.yaml")
 
 
+def no_piece(name: str, wheel: str, found: int) -> BackboneError:
+    return BackboneError(
+        f"backbone {name}: {wheel}: expected one file that `piece` in params.yaml names, found {found}; correct it"
+    )
+
+
+def no_archive(name: str) -> BackboneError:
+    return BackboneError(
+        f"backbone {name}: its pieces make no zip archive; name all of them in params.yaml, in their order"
+    )
+
+
 def no_folder(name: str, folder: Path) -> BackboneError:
     return BackboneError(f"backbone {name}: the folder {folder} is missing; correct `path` in params.yaml")
 

@@ -10,7 +10,7 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import NEEDS_BITSANDBYTES
+from support.marks import NEEDS_BITSANDBYTES
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from abstractor.base.messages.language_models import ModelError

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import NEEDS_BITSANDBYTES
 from support.gpus import same_weights, two_gpus
+from support.marks import NEEDS_BITSANDBYTES
 
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute

@@ -11,8 +11,8 @@ from typing import Any
 import accelerate
 import pytest
 import torch
-from support import NEEDS_BITSANDBYTES
 from support.gpus import same_weights
+from support.marks import NEEDS_BITSANDBYTES
 from support.settings import training
 from torch import nn
 
