@@ -103,7 +103,7 @@ FAILURES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "a scratched table": ("data/prepared/cases.parquet", scratched, "baseline"),
     "a training set cut short": (f"{TRAINING}/ar_smollm2/0.parquet", cut, "train_ar ar_smollm2 0"),
     "a scratched training set": (f"{TRAINING}/sc1_minilm/0.parquet", scratched, "train_sc concatenated sc1_minilm 0"),
-    "new cases cut short": ("data/prepared/new_cases.parquet", cut, "infer_t4_ar ar_smollm2 0"),
+    "new cases cut short": ("data/prepared/new_cases.parquet", cut, "infer_t4_fold ar ar_smollm2 0"),
 }
 """What is wrong: the file, what happens to it, the stage that meets it."""
 
