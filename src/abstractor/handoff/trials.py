@@ -27,6 +27,7 @@ from abstractor.models.shared.batching import cost
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.ar.train import loss_function as ar_losses
 from abstractor.training.loop.callbacks import trainable
+from abstractor.training.loop.faults import moments
 from abstractor.training.loop.fit import LossFunction
 from abstractor.training.sc import layer_rates
 from abstractor.training.sc.settings import ScModel
@@ -34,10 +35,6 @@ from abstractor.training.sc.train import loss_function as sc_losses
 
 _MASK, _TEXT = 1, 2
 """Ids in invented rows."""
-_BLOCKWISE = 4096
-"""Weights from which on 8-bit Adam keeps a tensor's moments in 8 bits; embeddings stay in 32 (arXiv 2110.02861)."""
-_IN_8_BITS = 2 * (1 + 4 / 256)
-"""Bytes of a weight's two moments: one each, and a float32 scale for each block of 256."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +131,6 @@ def score_ar(design: ArModel, config: Any, prefix: int, questions: list[int], dt
     return _scored(run, model, lambda: question_logits(model, prompts).float(), cases, torch.float32, saved)
 
 
-def moments(model: nn.Module, optimizer: str) -> float:
-    """Bytes of Adam's two moments of every weight that is trained."""
-    whole = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    return sum(
-        weight.numel()
-        * (8 if optimizer == "adamw" or id(weight) in whole or weight.numel() < _BLOCKWISE else _IN_8_BITS)
-        for _, weight in trainable(model)
-    )
-
-
 def _trained(
     run: DryRun,
     model: nn.Module,
@@ -165,7 +152,7 @@ def _trained(
         with run.fake:
             torch.autograd.backward(loss)
     averages = 4.0 * sum(weight.numel() for _, weight in trainable(model)) if design.ema else 0.0
-    return Trial(run, cases, weights, moments(model, design.optimizer) + averages, saved)
+    return Trial(run, cases, weights, moments(model, design.optimizer == "adamw_8bit") + averages, saved)
 
 
 def _scored(

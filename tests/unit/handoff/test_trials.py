@@ -55,11 +55,7 @@ def test_weights_gradients_and_moments_of_a_training_in_full(book: Codebook) -> 
     assert trial.memory > trials.costs.CUDA_CONTEXT + trial.weights + trial.optimiser
 
 
-def test_8_bit_adam_keeps_the_moments_of_embeddings_and_small_tensors_in_32_bits(book: Codebook) -> None:
-    model = torch.nn.ModuleDict({"embeddings": torch.nn.Embedding(100, 64), "dense": torch.nn.Linear(64, 64)})
-
-    assert trials.moments(model, "adamw") == 8 * (6400 + 4096 + 64)
-    assert trials.moments(model, "adamw_8bit") == 8 * (6400 + 64) + 4096 * (2 + 2 * 4 / 256)
+def test_8_bit_adam_takes_less(book: Codebook) -> None:
     assert learned(book, optimizer="adamw_8bit").memory < learned(book).memory
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from abstractor.training.loop.settings import Training
 
 _NO_KERNEL = re.compile("([a-z0-9_]+) does not have a deterministic implementation")
-_SMALL = 4096
-"""8-bit Adam keeps the moments of tensors with fewer numbers in 32 bits."""
+_SMALL, _BLOCK = 4096, 256
+"""Of 8-bit Adam: tensors with fewer numbers keep their moments in 32 bits, others have a float32 scale a block."""
 
 
 class Load(NamedTuple):
@@ -60,17 +60,23 @@ def explained(model: nn.Module, device: torch.device, load: Load) -> Iterator[No
 
 
 def held(model: nn.Module, load: Load) -> int:
-    """Bytes that a training holds beside any step: weights, gradients, Adam's two moments, averaged weights.
+    """Bytes that a training holds beside any step: weights, gradients, Adam's two moments, averaged weights."""
+    total = sum(kept.nbytes for kept in (*model.parameters(), *model.buffers())) + moments(model, load.eight_bit)
+    return total + sum(weight.nbytes * (1 + load.averages) for weight in model.parameters() if weight.requires_grad)
 
-    The moments have 4 bytes each; with 8 bits (Dettmers et al. 2022, arXiv 2110.02861) 1, but of embeddings and of
-    small tensors 4.
+
+def moments(model: nn.Module, eight_bit: bool) -> int:
+    """Bytes of Adam's two moments of each weight that is trained, of 4 bytes a number.
+
+    With 8 bits (Dettmers et al. 2022, arXiv 2110.02861) of 1 and a scale for each block, but of embeddings and of small
+    tensors 4.
     """
     stated = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    total = sum(kept.nbytes for kept in (*model.parameters(), *model.buffers()))
+    total = 0
     for weight in model.parameters():
         if weight.requires_grad:
-            small = load.eight_bit and weight.numel() >= _SMALL and id(weight) not in stated
-            total += weight.nbytes * (1 + load.averages) + 2 * weight.numel() * (1 if small else 4)
+            small = eight_bit and weight.numel() >= _SMALL and id(weight) not in stated
+            total += 2 * (weight.numel() + 4 * -(-weight.numel() // _BLOCK) if small else 4 * weight.numel())
     return total
 
 
