@@ -176,12 +176,16 @@ def _runs(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     different = words.flatten().dictionary_encode()
     of_word = pd.util.hash_array(np.array(different.dictionary.to_pylist(), dtype=object), categorize=False)
     hashes, sizes = of_word[different.indices.to_numpy()], np.diff(words.offsets.to_numpy())
-    left = np.repeat(sizes.cumsum(), sizes) - np.arange(len(hashes))
-    runs = hashes.copy()
+    ends = sizes.cumsum()
+    # Runs that reach into the next text are left out, but for one of a text that is shorter than a run.
+    runs, whole = hashes.copy(), np.ones(len(hashes), bool)
     for ahead in range(1, _RUN):
-        runs[:-ahead] += np.where(left[:-ahead] > ahead, hashes[ahead:] * _MIXERS[ahead], np.uint64(0))
-    whole = left >= _RUN
-    whole[sizes.cumsum() - sizes] = True
+        runs[:-ahead] += hashes[ahead:] * _MIXERS[ahead]
+        whole[(ends - ahead)[sizes >= ahead]] = False
+    for size in range(1, _RUN):
+        starts = (ends - size)[sizes == size]
+        runs[starts] = sum((hashes[starts + ahead] * _MIXERS[ahead] for ahead in range(1, size)), start=hashes[starts])
+        whole[starts] = True
     return runs[whole], np.maximum(sizes - _RUN + 1, 1)
 
 
