@@ -85,9 +85,8 @@ def main() -> None:
     tables |= {blend.LINEAR: predictions.read(Path("data/predictions/baseline/oof.parquet"), book)}
     rng = np.random.default_rng(0)
     rows = [scored(book, tables, labels, prior, rng.random(len(labels)) < 0.5) for _ in range(options.halves)]
-    table = pd.DataFrame(rows)
-    for system in table.columns.get_level_values(0).unique():
-        sample, ours = (table[system][rule] for rule in RULES)
+    for system in dict.fromkeys(name for name, _ in rows[0]):
+        sample, ours = (np.array([row[system, rule] for row in rows]) for rule in RULES)
         gain = ours - sample
         print(
             f"{system:<32} {sample.mean():.4f} -> {ours.mean():.4f} (sd {ours.std():.4f}), "
