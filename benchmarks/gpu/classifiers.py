@@ -144,8 +144,9 @@ def equals_eager(setting: Setting) -> Found:
     del batch["targets"]
 
     def logits(attention: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-        torch.manual_seed(0)  # of the head
-        model = learner(recipe_of(setting, XLARGE, 2, {"attention": attention}), "concatenated", product.book(), dtype)
+        params = recipe_of(setting, XLARGE, 2, {"attention": attention})
+        torch.manual_seed(0)  # of the head; now, since the first recipe draws the backbone
+        model = learner(params, "concatenated", product.book(), dtype)
         model.to(compute.device).eval()
         on_device = {key: value.to(compute.device) for key, value in batch.items()}
         autocast = torch.autocast(setting.device, dtype, enabled=dtype != torch.float32)

@@ -12,6 +12,7 @@ from gpu.steps import Setting
 from abstractor.base.yaml_file import read_yaml
 from abstractor.machine.compute import Compute
 from abstractor.models.ar.packing import pack
+from abstractor.models.sc import flash
 
 CPU = Setting("cpu", None, ())
 
@@ -48,6 +49,22 @@ def test_other_logits_than_those_of_single_prompts_are_found(monkeypatch: pytest
         monkeypatch.setattr(ways, "alone", lambda work, learn: plain(work, learn).roll(1, 0))
 
     assert ways.against_plain(CPU, ways.MODELS[0], "scoring", []).holds is not wrong
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_fused_attention_with_wrong_positions_is_found(monkeypatch: pytest.MonkeyPatch, wrong: bool) -> None:
+    pytest.importorskip("disentangled_flash", reason="needs disentangled-flash (extra `dev` or `gpu`)")
+    enable = flash.enable
+
+    def by_reference(model: Any) -> None:
+        enable(model, backend="torch")
+        if wrong:
+            attention = model.get_submodule("encoder.layer.0.attention.self")
+            attention.get_submodule("pos_dropout").register_forward_hook(lambda *given: given[-1].roll(1, dims=0))
+
+    monkeypatch.setattr(flash, "enable", by_reference)
+    found = classifiers.equals_eager(CPU)
+    assert found.holds is not wrong, found.words
 
 
 @pytest.mark.parametrize(("took", "holds"), [([2.0, 1.0], True), ([1.0, 2.0], False)])
