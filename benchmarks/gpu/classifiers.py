@@ -7,6 +7,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
+import deberta_attention
 import torch
 from torch import nn
 
@@ -32,6 +33,8 @@ RDROP = 1.0
 """Weight of R-Drop: each case is read twice."""
 ROUNDING = 2.0
 """How far from float32 a kernel may be, in errors of the eager one."""
+OFF = {"off": "states", "gradients_off": "gradients"}
+"""What is held to that of a step."""
 
 
 def deberta(setting: Setting) -> Iterator[Part]:
@@ -46,12 +49,13 @@ def deberta(setting: Setting) -> Iterator[Part]:
 
 
 def flash(setting: Setting) -> Iterator[Part]:
-    """The fused attention beside the eager one: the same logits, and the seconds of a step."""
+    """The fused attention beside the eager one: the same logits and gradients, and the seconds of a step."""
     try:
         import_module("abstractor.models.sc.flash").check(torch.device(setting.device))
     except (ModuleNotFoundError, UserError) as reason:
         raise Skipped(str(reason)) from None
     yield "xlarge, logits of fused attention in bfloat16", partial(equals_eager, setting)
+    yield "v3-large, 4 x 1024, states and gradients of fused attention in bfloat16", partial(learns_as_eager, setting)
     took = list[float]()
     for attention in ("eager", "flash"):
         changes = {"optimizer": "adamw", "attention": attention}
@@ -156,6 +160,18 @@ def equals_eager(setting: Setting) -> Found:
     exact = logits("eager", torch.float32)
     eager, fused = (product.error(logits(one, torch.bfloat16), exact) for one in ("eager", "flash"))
     return Found(fused <= ROUNDING * eager, f"{fused:.1e} from float32, eager {eager:.1e}")
+
+
+def learns_as_eager(setting: Setting) -> Found:
+    """States and gradients of both in bfloat16, each against eager float32."""
+    product.prepared(setting, "bfloat16")
+    tokens = 48 if setting.small else 1024
+    found = deberta_attention.compare(setting.device, torch.bfloat16, rows=4, tokens=tokens, rounds=3)
+    eager, fused = found["eager"], found["flash"]
+    away = [f"{what} {fused[key]:.1e} from float32, eager {eager[key]:.1e}" for key, what in OFF.items()]
+    memory = f"{fused['peak_gb']:.1f} GB beside the weights, eager {eager['peak_gb']:.1f}"
+    repeats = "the same bits twice" if fused["repeats"] else "other bits each time"
+    return Found(all(fused[key] <= ROUNDING * eager[key] for key in OFF), "; ".join([*away, memory, repeats]))
 
 
 def _needs_bitsandbytes(changes: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The comparisons of the GPU check can fail: each is shown what it must not let pass."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from gpu import classifiers, packing, product, project, stages, ways
-from gpu.steps import Setting
+from gpu.steps import Found, Setting
 
 from abstractor.base.yaml_file import read_yaml
 from abstractor.machine.compute import Compute
@@ -52,18 +53,21 @@ def test_other_logits_than_those_of_single_prompts_are_found(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_fused_attention_with_wrong_positions_is_found(monkeypatch: pytest.MonkeyPatch, wrong: bool) -> None:
+@pytest.mark.parametrize("compared", [classifiers.equals_eager, classifiers.learns_as_eager])
+def test_fused_attention_with_wrong_positions_is_found(
+    monkeypatch: pytest.MonkeyPatch, compared: Callable[[Setting], Found], wrong: bool
+) -> None:
     pytest.importorskip("disentangled_flash", reason="needs disentangled-flash (extra `dev` or `gpu`)")
     enable = flash.enable
 
-    def by_reference(model: Any) -> None:
-        enable(model, backend="torch")
+    def by_reference(model: Any, backend: str = "torch") -> None:
+        enable(model, backend)
         if wrong:
             attention = model.get_submodule("encoder.layer.0.attention.self")
             attention.get_submodule("pos_dropout").register_forward_hook(lambda *given: given[-1].roll(1, dims=0))
 
     monkeypatch.setattr(flash, "enable", by_reference)
-    found = classifiers.equals_eager(CPU)
+    found = compared(CPU)
     assert found.holds is not wrong, found.words
 
 
