@@ -76,11 +76,15 @@ def _fail(error: Exception) -> Found:
 
 def main() -> None:
     """Run the parts of the step one after the other."""
+    from abstractor.machine import compute
+
     order = json.loads(sys.argv[1])
     setting = Setting(
         order["device"], Path(order["osha"]) if order["osha"] else None, tuple(map(Path, order["encoders"]))
     )
     module, _, function = order["parts"].partition(":")
+    # As a stage does, before anything asks the GPU: its allocator reads the environment once.
+    compute.go_offline()
     with Path(order["notes"]).open("w", encoding="utf-8") as notes:
 
         def note(**content: Any) -> None:

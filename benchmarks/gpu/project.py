@@ -22,17 +22,19 @@ from gpu.steps import ROOT
 
 SC, AR = "sc1_minilm", "ar_smollm2"
 """The models of the tiny project."""
-_LAUNCH = "import runpy, sys; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+_LAUNCH = "import sys; path = sys.argv.pop(1); exec(compile(open(path).read(), path, 'exec'))"
 """Runs a script under no file's name: the check of its environment is for users, whose lock this machine lacks."""
 _CAP = "import torch; torch.cuda.set_per_process_memory_fraction({!r}); "
 
 
-def make_tiny() -> None:
-    """The tests' tiny project, prepared up to its training sets."""
+def make_tiny(**train: Any) -> None:
+    """The tests' tiny project, prepared up to its training sets; `train`: changes of that section."""
     tiny.write_backbones(Path("tiny"))
     tiny.write_corpus(Path("tiny/corpus"), cases=48, new=16, seed=5)
     book = Path("data/codebooks/nvdrs_youth.yaml")
-    lay(tiny.tiny_params(read_yaml(ROOT / "params.yaml"), Path("tiny")))
+    params = tiny.tiny_params(read_yaml(ROOT / "params.yaml"), Path("tiny"))
+    params["train"] |= train
+    lay(params)
     stage("import_corpus", "marked", "tiny/corpus", str(book))
     stage("prepare")
     for name, backbone in ((SC, "encoder"), (AR, "decoder")):

@@ -24,7 +24,7 @@ NOTHING = 1e-5
 
 def resume(setting: Setting) -> Iterator[Part]:
     """Each kind of model in each dtype: twice to the end, then killed after a checkpoint and started again."""
-    project.make_tiny()
+    project.make_tiny(deterministic=True)  # else no two runs on a GPU need have the same last bits
     for model in (project.SC,) if setting.small else (project.SC, project.AR):
         for dtype in ("float32",) if setting.small else ("float16", "bfloat16"):
             first = dict[str, str]()
@@ -104,10 +104,13 @@ def predicts_alike(setting: Setting, quantize: str, optimizer: str) -> Found:
 
 
 def _predicted(device: str, dtype: str, model: str = project.AR, **infer: Any) -> tuple[pd.DataFrame, str]:
-    """Out-of-fold probabilities by the stage, and what it printed."""
-    kind = "sc" if model == project.SC else "ar"
+    """Out-of-fold probabilities by the stage, and what it printed.
+
+    Under a cap in a process of its own: this one holds memory of earlier passes, which is taken without asking for any.
+    """
+    command = ("oof", "sc" if model == project.SC else "ar", model, FOLD)
     project.change(model, device, dtype, infer)
-    printed = project.stage("oof", kind, model, FOLD)
+    printed = project.ended(project.process(*command)) if "memory_gb" in infer else project.stage(*command)
     return pd.read_parquet(f"data/predictions/oof/{model}/{FOLD}.parquet").set_index("uid"), printed
 
 

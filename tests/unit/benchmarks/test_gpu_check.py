@@ -12,6 +12,8 @@ from gpu import report, running, wheels
 from gpu.steps import STEPS, Setting, Step
 from support import ROOT
 
+from abstractor.machine.compute import ALLOCATOR, GROWING
+
 FAKE = """
 import os, subprocess, sys, time
 from pathlib import Path
@@ -41,6 +43,9 @@ def hanging(setting):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     Path(os.environ["COUNT"]).write_text(str(child.pid))
     yield "slow", lambda: time.sleep(60)
+
+def settled(setting):
+    yield "allocator", lambda: Found(True, os.environ["PYTORCH_ALLOC_CONF"])
 
 def dying(setting):
     yield "quick", lambda: Found(True, "at once")
@@ -96,6 +101,13 @@ def test_a_process_that_dies_leaves_what_it_knew(tmp_path: Path, variables: dict
 
     assert outcomes(found) == {"quick": "ok", "deadly": "failed"}
     assert found["parts"][1]["found"].startswith("its process left with 7")
+
+
+def test_a_step_has_the_products_allocator_before_it_can_ask_a_gpu(tmp_path: Path, variables: dict[str, str]) -> None:
+    plain = {name: value for name, value in variables.items() if name not in ALLOCATOR}
+    found = gpu_check.check(steps("settled"), CPU, tmp_path, plain)["steps"]["settled"]
+
+    assert found["parts"][0]["found"] == GROWING
 
 
 def test_what_has_ended_is_run_again_only_if_asked_or_if_something_has_changed(

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import torch
+from accelerate.utils import AutocastKwargs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -147,7 +148,7 @@ def mean_loss(model: nn.Module, losses: LossFunction, batches: list[Batch], comp
     """Mean supervised loss over the cases of `batches`, without dropout."""
     model.eval()
     total, cases = 0.0, 0
-    with torch.inference_mode(), autocast(compute):
+    with torch.no_grad(), autocast(compute):  # inference_mode would leave caches behind that training cannot use
         for batch in batches:
             total += float(losses(model, to_device(batch, compute)).supervised.sum())
             cases += len(batch["targets"])
@@ -206,6 +207,13 @@ class _CaseTrainer(ResumableTrainer):
             train_dataset=data.training,
             eval_dataset=data.training,
         )
+        # In float16 accelerate has an autocast of its own around the model's pass, which would keep copies again.
+        self.accelerator.autocast_handler = AutocastKwargs(cache_enabled=self.keeps_copies)
+
+    @property
+    def keeps_copies(self) -> bool:
+        """Whether autocast keeps lower copies of weights; checkpointing makes them anew in the backward pass."""
+        return not self.settings.gradient_checkpointing
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """All steps of the training; those that a stopped run has done are read once, since reading draws."""
@@ -224,8 +232,7 @@ class _CaseTrainer(ResumableTrainer):
         cases = sum(len(micro["targets"]) for micro in inputs)
         total, supervised = torch.zeros((), device=self.compute.device), 0.0
         for micro in inputs:
-            # Checkpointing casts the weights anew in the backward pass: copies that are kept would only take memory.
-            with autocast(self.compute, keep_copies=not self.settings.gradient_checkpointing):
+            with autocast(self.compute, keep_copies=self.keeps_copies):
                 result = self.losses(model, self._prepare_inputs(micro))
             loss = result.total.sum() / cases
             self.accelerator.backward(loss)

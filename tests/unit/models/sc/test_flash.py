@@ -26,6 +26,7 @@ from abstractor.models.sc.reading import Reading, save
 from abstractor.training.lessons.examples import Examples
 from abstractor.training.lessons.targets import of_labels
 from abstractor.training.loop.callbacks import dropout_rates
+from abstractor.training.loop.fit import Losses, mean_loss
 from abstractor.training.sc.settings import ScModel
 from abstractor.training.sc.train import train
 
@@ -80,6 +81,19 @@ def test_states_and_gradients_are_those_of_the_plain_code(shape: str, recomputed
     for name, gradient in gradients.items():
         largest = float(gradient.abs().max())
         torch.testing.assert_close(others[name], gradient, atol=1e-4 * largest + 1e-8, rtol=0, msg=name)
+
+
+def test_a_validation_leaves_nothing_behind_that_training_cannot_use() -> None:
+    """The kernels keep the positions of each length that they have met, from whichever came first."""
+    ours = model()
+    reference(ours)
+
+    def losses(model: Any, batch: dict[str, Tensor]) -> Losses:
+        found = model(input_ids=batch["input_ids"], attention_mask=MASK)[0].mean((1, 2))
+        return Losses(found, found)
+
+    mean_loss(ours, losses, [{"input_ids": IDS, "targets": IDS}], CPU)
+    assert learnt(ours.train())[1]
 
 
 def test_names_weights_and_a_masked_head_stay() -> None:
