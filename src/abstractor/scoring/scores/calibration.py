@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import expit, softmax
 
 FLOOR = 1e-4
 """A probability below counts as this: how far below says more of a model's arithmetic than of the case."""
 _BIAS_PRIOR = 0.1
 """Strength of the pull of the biases to 0: next to none, it keeps those of codes that no case has finite."""
+_STEPS, _TOLERANCE, _SMALLEST_SHARE = 100, 1e-12, 1e-9
+"""Of Newton's method: steps at most, the relative gain that ends it, the share of a step below which none is taken."""
 _LEAST = 0.02
 """Smallest weight: whatever a model finds more probable must not make the pool less so."""
 
@@ -44,27 +46,68 @@ def fit(given: np.ndarray, true: np.ndarray, prior: float) -> Calibration:
         What `apply` takes.
     """
     models, cases, codes = given.shape
+    equal, logs = np.full(models, 1 / models), _logs(given)
+    if not cases:
+        return Calibration(equal, np.zeros(codes))
+    if codes == 2:
+        return _binary(logs[:, :, 1] - logs[:, :, 0], true, equal, prior)
     # A row a case and code: sums over models, and over cases and codes, are then products with one matrix.
-    logs = np.ascontiguousarray(_logs(given).reshape(models, -1).T)
-    equal, hits = np.full(models, 1 / models), np.eye(codes)[true]
+    rows, numbers = np.ascontiguousarray(logs.reshape(models, -1).T), np.arange(cases)
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = values[:models], values[models:]
-        found = log_softmax((logs @ weights).reshape(cases, codes) + bias, axis=1)
-        errors = np.exp(found) - hits
+        found = (rows @ weights).reshape(cases, codes) + bias
+        found -= found.max(axis=1, keepdims=True)
+        value = -found[numbers, true].sum()
+        np.exp(found, out=found)
+        total = found.sum(axis=1)
+        found /= total[:, None]
+        found[numbers, true] -= 1
         pull = weights - equal
-        value = -(found * hits).sum() + prior / 2 * pull @ pull + _BIAS_PRIOR / 2 * bias @ bias
-        slopes = errors.ravel() @ logs + prior * pull
-        return value, np.concatenate([slopes, errors.sum(axis=0) + _BIAS_PRIOR * bias])
+        value += np.log(total).sum() + prior / 2 * pull @ pull + _BIAS_PRIOR / 2 * bias @ bias
+        slopes = found.ravel() @ rows + prior * pull
+        return value, np.concatenate([slopes, found.sum(axis=0) + _BIAS_PRIOR * bias])
 
     start, bounds = np.concatenate([equal, np.zeros(codes)]), [(_LEAST, None)] * models + [(None, None)] * codes
-    values = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x if cases else start
+    values = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return Calibration(values[:models], values[models:])
 
 
 def apply(fitted: Calibration, given: np.ndarray) -> np.ndarray:
     """(cases, codes) calibrated probabilities from `given` as of `fit`."""
-    return np.asarray(np.exp(log_softmax(np.tensordot(fitted.weights, _logs(given), 1) + fitted.bias, axis=1)))
+    return np.asarray(softmax(np.tensordot(fitted.weights, _logs(given), 1) + fitted.bias, axis=1))
+
+
+def _binary(odds: np.ndarray, true: np.ndarray, equal: np.ndarray, prior: float) -> Calibration:
+    """`fit` of (models, cases) log odds, one number a case and model, in a few steps.
+
+    Projected Newton steps (Bertsekas 1982, doi 10.1137/0320018), halved until the loss falls: full ones may diverge.
+    """
+    rows = np.column_stack([*odds, np.ones(odds.shape[1])])
+    # Two biases, half of their difference each, are pulled half as much as one.
+    ridge, center = np.append(np.full_like(equal, prior), _BIAS_PRIOR / 2), np.append(equal, 0.0)
+    least, hits = np.append(np.full_like(equal, _LEAST), -np.inf), rows[true == 1].sum(axis=0)
+
+    def loss(values: np.ndarray) -> float:
+        return float(np.logaddexp(0, rows @ values).sum() - hits @ values + ridge @ (values - center) ** 2 / 2)
+
+    values = center.copy()
+    value = loss(values)
+    for _ in range(_STEPS):
+        found = expit(rows @ values)
+        slopes = found @ rows - hits + ridge * (values - center)
+        free = (values > least) | (slopes < 0)
+        curvature = (rows * (found * (1 - found))[:, None]).T @ rows + np.diag(ridge)
+        step = np.zeros_like(values)
+        step[free] = np.linalg.solve(curvature[np.ix_(free, free)], slopes[free])
+        share, moved = 1.0, np.maximum(values - step, least)
+        while (lower := loss(moved)) > value and share > _SMALLEST_SHARE:
+            share /= 2
+            moved = np.maximum(values - share * step, least)
+        gain, values, value = value - lower, moved if lower <= value else values, min(lower, value)
+        if gain <= _TOLERANCE * abs(value):
+            break
+    return Calibration(values[:-1], np.array([-values[-1] / 2, values[-1] / 2]))
 
 
 def _logs(given: np.ndarray) -> np.ndarray:
