@@ -127,7 +127,7 @@ def test_the_trainer_hands_over_and_blends_what_comes_back(
 
     pulled = {name for name in held(cache(t4)) if name in pushed and not name.endswith(".dir")}
     assert pulled == names(t4, "models")
-    assert len(pulled) == 30
+    assert len(pulled) == 39
     assert not (t4.folder / spare).exists()
     assert not pulled & names(trainer, "data/prepared", "data/predictions")
     assert content(t4.folder / "data/prepared").keys() == {"new_cases.parquet"}
