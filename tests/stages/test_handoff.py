@@ -146,7 +146,7 @@ def test_the_trainer_hands_over_and_blends_what_comes_back(
 
     trainer.run("git", "pull", "-q")
     trainer.run(*tiny.make("new-cases", FROM=new))
-    assert trainer.ran(*tiny.make("blend")) == ["prepare_new", "baseline", "ensemble", "evaluate"]
+    assert trainer.ran(*tiny.make("blend")) == ["prepare_new", "find_copies", "baseline", "ensemble", "evaluate"]
     submitted = pd.read_csv(trainer.folder / "data/predictions/submission.csv")
     assert sorted(submitted["uid"]) == sorted(pd.read_csv(new)["uid"])
 

@@ -37,6 +37,12 @@ def training_never_fits(kept: int, there: int, helps: Sequence[str]) -> RunError
     )
 
 
+def no_bitsandbytes() -> RunError:
+    return RunError(
+        "optimizer: adamw_8bit needs the package bitsandbytes: run make setup LOCK=gpu, or set optimizer: adamw"
+    )
+
+
 def no_deterministic_kernel(name: str) -> RunError:
     return RunError(
         f"params.yaml: train.deterministic: true, but PyTorch's {name} adds up in no fixed order; set it to false"

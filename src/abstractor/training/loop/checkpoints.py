@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from abstractor.base.messages import training as messages
 from abstractor.training.loop.callbacks import LOSSES, trainable
 
 EIGHT_BIT = "adamw_bnb_8bit"
@@ -104,8 +105,10 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
         A fused kernel would skip it by itself. That goes unseen, and the schedule and the averages would move on.
         """
         if self.args.optim == EIGHT_BIT:
-            from bitsandbytes.optim import GlobalOptimManager
-
+            try:
+                from bitsandbytes.optim import GlobalOptimManager
+            except ImportError:
+                raise messages.no_bitsandbytes() from None
             # One for the process: it would keep the model of an earlier training, and which of its weights (by their
             # place among the groups) have their state in 32 bits.
             GlobalOptimManager.get_instance().initialize()

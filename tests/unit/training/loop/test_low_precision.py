@@ -4,6 +4,7 @@ Accelerate makes a scaler for GPUs alone; here it gets PyTorch's for the CPU, wh
 """
 
 import gc
+import sys
 import weakref
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from support.marks import NEEDS_BITSANDBYTES
 from support.settings import training
 from torch import nn
 
+from abstractor.base.errors import RunError
 from abstractor.machine.compute import Compute
 from abstractor.training.loop import checkpoints, fit
 from abstractor.training.loop.fit import Data, Losses, Outcome, decay_groups
@@ -206,3 +208,10 @@ def test_checkpointing_keeps_no_copies_of_weights_in_the_lower_precision(
     """In float16 nor does the autocast that accelerate has around the model."""
     outcome = run(watched, compute=Compute(torch.device("cpu"), dtype, "test"), gradient_checkpointing=checkpointing)
     assert outcome.model.copies_kept == [not checkpointing] * 24
+
+
+def test_8_bit_adam_without_its_package_says_what_to_install(watched: Watched, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(RunError, match="adamw_8bit needs the package bitsandbytes: run make setup LOCK=gpu"):
+        run(watched, compute=PLAIN, optimizer="adamw_8bit")
