@@ -47,6 +47,8 @@ def test_a_kind_may_be_empty(tmp_path: Path) -> None:
         ({"ar": ["3b.x"]}, "must match"),
         ({"ar": ["ensemble"]}, "reserved"),
         ({"ar": ["backbones"]}, "reserved"),
+        ({"ar": ["linear_tfidf"]}, "reserved"),
+        ({"ar": ["models"]}, "reserved"),
         ({"sc": ["one", "masked"]}, "sc must list"),
         ({"sc": ["one", "two"]}, "sc must list"),
         ({"sc": ["one", "two", "masked", "three"]}, "sc must list"),

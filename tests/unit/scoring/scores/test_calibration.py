@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.special import expit, logit, softmax
 from sklearn.linear_model import LogisticRegression
 
@@ -81,3 +82,22 @@ def test_a_code_that_no_case_has_stays_finite_and_a_certain_model_does_no_harm()
     found = calibration.apply(fitted, given)
     assert np.isfinite(found).all() and found.sum(axis=1) == pytest.approx(1)
     assert 0 < found[0, 2] < 0.05 and 0.05 < found[9, 0] < 0.4
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_binary_variable_gets_what_scipy_finds(seed: int) -> None:
+    """From certain, rare and contradictory answers, where full Newton steps go astray."""
+    rng = np.random.default_rng(seed)
+    given = expit(6 * rng.normal(size=(2, 80)) - 4)
+    true = (rng.random(80) < 0.05).astype(int)
+    fitted = calibration.fit(binary(given), true, prior=0.01)
+    kept = np.clip(given, calibration.FLOOR, None), np.clip(1 - given, calibration.FLOOR, None)
+    odds = np.log(kept[0]) - np.log(kept[1])
+
+    def loss(values: np.ndarray) -> float:
+        found = values[:2] @ odds + values[2]
+        pull = 0.005 * ((values[:2] - 0.5) ** 2).sum() + 0.025 * values[2] ** 2
+        return float(np.logaddexp(0, found).sum() - found @ true + pull)
+
+    best = minimize(loss, [0.5, 0.5, 0.0], method="L-BFGS-B", bounds=[(0.02, None)] * 2 + [(None, None)]).fun
+    assert loss(np.array([*fitted.weights, fitted.bias[1] - fitted.bias[0]])) <= best + 1e-6
