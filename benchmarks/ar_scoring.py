@@ -58,7 +58,8 @@ class Setup(NamedTuple):
 
     def prompts(self, codebook: Codebook) -> Prompts:
         """The prompts of a codebook."""
-        return Prompts(self.tokenizer, codebook, self.params.max_tokens, self.params.system)
+        params = self.params
+        return Prompts(self.tokenizer, codebook, params.max_tokens, params.system, params.questions)
 
     def batcher(self, prompts: Prompts) -> Batcher:
         """The project's batches."""

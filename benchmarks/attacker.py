@@ -90,7 +90,7 @@ class Attacker:
         base = loading.load_base(folder, compute.dtype, compute.device, params.attention)
         self.model = loading.load(adapter, base) if adapter else base
         self.planted, self.compute = planted, compute
-        self.prompts = Prompts(tokenizer, planted.codebook, params.max_tokens, params.system)
+        self.prompts = Prompts(tokenizer, planted.codebook, params.max_tokens, params.system, params.questions)
         self.batcher = Batcher.of(params.layout, self.prompts, tokenizer, params.micro_tokens, compute)
         self.answers = loss_function(params, self.prompts.answers)
         self.prefixes: list[list[int]] = tokenise(self.prompts, planted.codebook, planted.cases)["prefix"][:]

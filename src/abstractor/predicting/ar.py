@@ -67,7 +67,7 @@ def predictor_of(model: Any, reading: Design, codebook: Codebook, compute: Compu
         PromptError: tokenizer, template and codebook do not fit together.
     """
     tokenizer = load_tokenizer(backbone_folder(reading.backbone))
-    prompts = Prompts(tokenizer, codebook, reading.max_tokens, reading.system)
+    prompts = Prompts(tokenizer, codebook, reading.max_tokens, reading.system, reading.questions)
     batcher = Batcher.of(reading.layout, prompts, tokenizer, batch_tokens, compute)
     example = prompts.prefix(["reported"] * len(codebook.narratives))
     check_prompts(model, example, prompts.suffixes, prompts.longest, batcher.packed)

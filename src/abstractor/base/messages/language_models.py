@@ -77,5 +77,12 @@ def no_language_model(folder: Path) -> ModelError:
     )
 
 
+def unknown_reading(folder: Path) -> ModelError:
+    return ModelError(
+        f"{folder} was trained by a version of this project that has a model read its cases in another way; train it "
+        "again, or predict with the code that trained it"
+    )
+
+
 def other_variables(folder: Path, dataset: str) -> ModelError:
     return ModelError(f"{folder} was trained for other variables than codebook {dataset}; train it again")

@@ -3,6 +3,16 @@
     prefix (once a case)          [template head] [description:] [report] ... [how to answer]
     suffix (once a variable)      [question, options] [end of turn, start of the answer]
 
+So the questions stand `apart`, each with an end of turn of its own. The other forms ask within the answer, which has
+begun before the suffixes, so that these hold little else than what tells one question from the others:
+
+    inside    prefix              [template head] [description:] [report] ... [how to answer] [end of turn, start of ..]
+              suffix              [question, options] [:]
+    bare      prefix              as inside
+              suffix              [name, options] [:]
+    names     prefix              [template head] [- name: question, options] ... and on as inside
+              suffix              [name] [:]
+
 Every bracket is tokenised alone, so that no token reaches over a border and both layouts of `packing`
 see the same ids. Only the chat template may produce control tokens; reports and questions are plain
 text even where they spell one.
@@ -10,17 +20,24 @@ text even where they spell one.
 
 from collections.abc import Sequence
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from abstractor.base.messages import prompts as messages
 from abstractor.data.cases.codebook import Codebook, Variable
 from abstractor.models.ar import chat
 from abstractor.models.shared.tokenizers import made_by_plain_text
 from abstractor.models.shared.truncation import fair_shares
+from abstractor.models.shared.wording import described, in_words, options
+
+Form = Literal["apart", "inside", "bare", "names"]
+"""Where the questions stand."""
 
 CUT = " ... "
 """Stands where the middle of a long report was left out."""
 HOW = "\nAnswer Yes or No, or the letter of an option.\n"
+
+_MARK = ":"
+"""Behind a question within the answer; a question mark would make it two tokens, or another one."""
 
 _SENTINEL = "REPORTSANDQUESTION"
 _LEAST = 16
@@ -36,14 +53,17 @@ class Prompts:
         longest: tokens of the longest possible prompt.
     """
 
-    def __init__(self, tokenizer: Any, codebook: Codebook, max_tokens: int, system: str = "template") -> None:
+    def __init__(
+        self, tokenizer: Any, codebook: Codebook, max_tokens: int, system: str = "template", form: Form = "apart"
+    ) -> None:
         """Render the template once and tokenise all that cases share.
 
         Args:
             tokenizer: of `load_tokenizer`, a fast one.
             codebook: gives reports, questions and options.
-            max_tokens: limit of a prefix; longer reports are cut in the middle.
+            max_tokens: limit of a prefix, a list of questions included; longer reports are cut in the middle.
             system: template, none, or the text of a system prompt (see `params.ArModel.system`).
+            form: where the questions stand.
 
         Raises:
             PromptError: the template refuses the system prompt or moves the user's text, an answer is not one
@@ -51,19 +71,21 @@ class Prompts:
         """
         self._tokenizer = tokenizer
         head, tail = _frame(tokenizer, system)
-        self._head = self._control(head)
+        asked = _asked(form, codebook, tail)
+        self._head = self._control(head) + self._plain(asked.listed)
         self._intros = [self._plain(f"{text[:1].upper()}{text[1:]}:") for text in codebook.narratives.values()]
-        self._none, self._cut, self._end, self._how = map(self._plain, (" none", CUT, "\n", HOW))
+        self._none, self._cut, self._end, how = map(self._plain, (" none", CUT, "\n", HOW))
+        self._how = how + self._control(asked.opened)
         fixed = len(self._head) + len(self._how) + sum(map(len, self._intros)) + len(self._intros) * len(self._end)
         self._room = max_tokens - fixed
         if self._room < _LEAST * len(self._intros):
             least = fixed + _LEAST * len(self._intros)
             raise messages.no_room(least, fixed, max_tokens)
-        tail_ids = self._control(tail)
+        mark = self._control(asked.mark)
         if (text := made_by_plain_text(tokenizer)) is not None:
             raise messages.control_in_plain(text)
-        self.suffixes = [self._plain(_ask(variable)) + tail_ids for variable in codebook.variables]
-        self.answers = [self._answer_tokens(variable, tail, tail_ids) for variable in codebook.variables]
+        self.suffixes = [self._plain(text) + mark for text in asked.each]
+        self.answers = [self._answer_tokens(variable, asked.mark, mark) for variable in codebook.variables]
         self.longest = max_tokens + max(map(len, self.suffixes))
 
     def prefix(self, reports: Sequence[str], swapped: bool = False) -> list[int]:
@@ -97,29 +119,52 @@ class Prompts:
     def _control(self, text: str) -> list[int]:
         return chat.encode(self._tokenizer, text, plain=False)
 
-    def _answer_tokens(self, variable: Variable, tail: str, tail_ids: list[int]) -> list[int]:
-        """Answer ids checked in place: after the tail, where a neighbour could swallow a short answer."""
-        blank = "" if tail[-1:].isspace() else " "
+    def _answer_tokens(self, variable: Variable, mark: str, mark_ids: list[int]) -> list[int]:
+        """Answer ids checked in place: after the mark, where a neighbour could swallow a short answer."""
+        blank = "" if mark[-1:].isspace() else " "
         words = ["No", "Yes"] if variable.kind == "binary" else list(ascii_uppercase[: len(variable.codes)])
-        found = [self._control(tail + blank + word) for word in words]
-        if any(ids[:-1] != tail_ids for ids in found) or len({ids[-1] for ids in found}) < len(words):
-            raise messages.answers_unlike(variable.name, words, [len(ids) - len(tail_ids) for ids in found])
+        found = [self._control(mark + blank + word) for word in words]
+        if any(ids[:-1] != mark_ids for ids in found) or len({ids[-1] for ids in found}) < len(words):
+            raise messages.answers_unlike(variable.name, words, [len(ids) - len(mark_ids) for ids in found])
         return [ids[-1] for ids in found]
 
 
-def _ask(variable: Variable) -> str:
-    if variable.kind == "binary":
-        return variable.question
-    options = zip(ascii_uppercase, variable.values.values(), strict=False)
-    return f"{variable.question} {'; '.join(f'{letter} {label}' for letter, label in options)}"
+class _Asked(NamedTuple):
+    """What asks, in one of the forms."""
+
+    listed: str
+    """Before the reports: all questions."""
+    opened: str
+    """Behind how to answer: the start of the answer."""
+    each: list[str]
+    """What each suffix says."""
+    mark: str
+    """How each suffix ends, where the answer goes."""
+
+
+def _asked(form: Form, codebook: Codebook, tail: str) -> _Asked:
+    questions = [_question(variable) for variable in codebook.variables]
+    if form == "apart":
+        return _Asked("", "", questions, tail or "\nAnswer:")
+    if form == "inside":
+        return _Asked("", tail, [question.rstrip(" ?.") for question in questions], _MARK)
+    if form == "bare":
+        return _Asked("", f"{tail}-", [f" {described(variable)}" for variable in codebook.variables], _MARK)
+    names = [f" {in_words(variable.name)}" for variable in codebook.variables]
+    lines = [f"-{name}{_MARK} {question}\n" for name, question in zip(names, questions, strict=True)]
+    return _Asked("".join([*lines, "\n"]), f"{tail}-", names, _MARK)
+
+
+def _question(variable: Variable) -> str:
+    return variable.question if variable.kind == "binary" else f"{variable.question} {options(variable)}"
 
 
 def _frame(tokenizer: Any, system: str) -> tuple[str, str]:
-    """What the chat template writes before and after the user's text; without a template, a plain prompt."""
+    """What the chat template writes before and after the user's text; without a template, nothing after it."""
     if not tokenizer.chat_template:
         bos = tokenizer.bos_token if tokenizer.bos_token_id in tokenizer("a")["input_ids"] else None
         text = "" if system in ("template", "none") else f"{system}\n"
-        return f"{bos or ''}{text}", "\nAnswer:"
+        return f"{bos or ''}{text}", ""
     if system == "template":
         frames = [_render(tokenizer, None)]
     elif system == "none":

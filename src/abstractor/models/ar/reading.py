@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
 from abstractor.base.files import replaced, write_json
 from abstractor.base.messages import language_models as messages
 from abstractor.data.cases.codebook import Codebook
+from abstractor.models.ar.prompts import Form
 from abstractor.models.shared.local import Complete, tidy_adapter
 from abstractor.runs.integrity import check_seal, write_seal
 
@@ -37,6 +38,10 @@ class Design(Protocol):
         """template, none or a text."""
 
     @property
+    def questions(self) -> Form:
+        """Where the questions stand."""
+
+    @property
     def max_tokens(self) -> int:
         """Longest prefix."""
 
@@ -54,6 +59,8 @@ class Reading(NamedTuple):
     """Precision of the frozen weights: none, int8 or nf4."""
     system: str
     """System prompt: template, none or a text."""
+    questions: Form
+    """Where the questions stand: apart, inside, bare or names."""
     max_tokens: int
     """Longest prefix in tokens."""
     columns: list[str]
@@ -69,6 +76,7 @@ class Reading(NamedTuple):
             design.attention,
             design.quantize,
             design.system,
+            design.questions,
             design.max_tokens,
             columns,
         )
@@ -98,12 +106,15 @@ def read(folder: Path, codebook: Codebook) -> Reading:
 
     Raises:
         SealError: the folder is not what training wrote there.
-        ModelError: it holds no language model, or one for other variables.
+        ModelError: it holds no language model, one that reads in a way unknown here, or one for other variables.
     """
     check_seal(folder)
     if not (folder / _READING).is_file():
         raise messages.no_language_model(folder)
-    reading = Reading(**json.loads((folder / _READING).read_text(encoding="utf-8")))
+    content = json.loads((folder / _READING).read_text(encoding="utf-8"))
+    if content.keys() != set(Reading._fields) or content["questions"] not in get_args(Form):
+        raise messages.unknown_reading(folder)
+    reading = Reading(**content)
     if reading.columns != list(codebook.columns):
         raise messages.other_variables(folder, codebook.dataset)
     return reading

@@ -3,19 +3,16 @@
 V variables, K outputs.
 """
 
-import re
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from abstractor.base.messages import classifiers as messages
-from abstractor.data.cases.codebook import Codebook, Variable
+from abstractor.data.cases.codebook import Codebook
 from abstractor.models.shared.tokenizers import plain_tokens
+from abstractor.models.shared.wording import described
 
 LEAST = 8
 """Tokens that the variables must leave for each narrative: with fewer there is nothing to read."""
-
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-"""A part of a name: an abbreviation in capitals, a word, a number."""
 
 
 class Verbalizer(NamedTuple):
@@ -49,11 +46,6 @@ def verbalizer(tokenizer: Any, codebook: Codebook) -> Verbalizer:
     return Verbalizer(mask, variables, tokens, against)
 
 
-def in_words(name: str) -> str:
-    """A variable's name as words: `DepressedMood` and `depressed_mood` become "depressed mood"."""
-    return " ".join(_WORD.findall(name)).lower()
-
-
 def prompt(tokenizer: Any, codebook: Codebook) -> list[int]:
     """The tokens of all variables, each in words and a mask token after it, in the codebook's order.
 
@@ -62,16 +54,8 @@ def prompt(tokenizer: Any, codebook: Codebook) -> list[int]:
     """
     mask = _mask(tokenizer)
     # The space makes a name's first word the token that it is within a text.
-    described = plain_tokens(tokenizer, [f" {_described(variable)}" for variable in codebook.variables])
+    described = plain_tokens(tokenizer, [f" {described(variable)}" for variable in codebook.variables])
     return [token for tokens in described for token in (*tokens, mask)]
-
-
-def _described(variable: Variable) -> str:
-    name = in_words(variable.name)
-    if variable.kind == "binary":
-        return name
-    options = zip(ascii_uppercase, variable.values.values(), strict=False)
-    return f"{name}: {'; '.join(f'{letter} {label}' for letter, label in options)}"
 
 
 def _mask(tokenizer: Any) -> int:

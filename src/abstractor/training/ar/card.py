@@ -77,7 +77,7 @@ def card(reading: Reading, codebook: Codebook, base: Base) -> Card:
         base: its backbone, as the source names it.
     """
     tokenizer = load_tokenizer(backbone_folder(reading.backbone))
-    prompts = Prompts(tokenizer, codebook, reading.max_tokens, reading.system)
+    prompts = Prompts(tokenizer, codebook, reading.max_tokens, reading.system, reading.questions)
     asked = zip(codebook.variables, prompts.suffixes, prompts.answers, strict=True)
     questions = [{"ask": ask, "answers": answers, "columns": list(one.columns)} for one, ask, answers in asked]
     rows: dict[str, Any] = prompts.parts() | {"questions": questions}

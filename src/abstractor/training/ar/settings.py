@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from abstractor.base.messages import training as messages
+from abstractor.models.ar.prompts import Form
 from abstractor.models.shared.lora import Lora
 from abstractor.training.loop.settings import Training, Weight
 
@@ -22,8 +23,13 @@ class ArModel(Training):
     """auto (what the architecture is known to compute rightly), sdpa or eager."""
     system: Annotated[str, Field(min_length=1)]
     """System prompt: template (the chat template's own), none, or a text."""
+    questions: Form = "apart"
+    """apart (each question ends the turn and has an answer of its own), inside (each within the answer), bare (of
+    each, within the answer, the variable's name and options alone) or names (all listed before the reports, within the
+    answer the names alone)."""
     max_tokens: Annotated[int, Field(ge=64)]
-    """Longest prefix (all but the question) in tokens, 64 and up; longer reports lose their middle."""
+    """Longest prefix (all but the question; a list of questions counts) in tokens, 64 and up; longer reports lose their
+    middle."""
     lora: Lora
     """The adapter: {rank, alpha, dropout, targets: [..]}."""
     train_cases: Annotated[int, Field(ge=1)] | None

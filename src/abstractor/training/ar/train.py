@@ -52,7 +52,7 @@ def train(
     loading.import_engine(params.engine)
     folder = backbone_folder(params.backbone)
     tokenizer = load_tokenizer(folder)
-    prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system)
+    prompts = Prompts(tokenizer, codebook, params.max_tokens, params.system, params.questions)
     order_seed = derive_seed(*seed_of, params.seed, "order")
     batcher = Batcher.of(params.layout, prompts, tokenizer, params.micro_tokens, compute)
     data = _data(params, codebook, prompts, batcher, examples, order_seed)

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import Mock
 
 import peft
@@ -13,17 +13,20 @@ from safetensors.torch import load_file
 from support.marks import NEEDS_BITSANDBYTES
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from abstractor.base.files import write_json
 from abstractor.base.messages.language_models import ModelError
+from abstractor.data.cases.codebook import Codebook
 from abstractor.models.ar.answers import question_logits
 from abstractor.models.ar.loading import add_lora, import_engine, load, load_base
 from abstractor.models.ar.packing import pack
-from abstractor.models.ar.reading import Reading, save
+from abstractor.models.ar.prompts import Form
+from abstractor.models.ar.reading import Reading, read, save
 from abstractor.models.shared.lora import Lora
-from abstractor.runs.integrity import SealError
+from abstractor.runs.integrity import SealError, write_seal
 
 CPU = torch.device("cpu")
 LORA = Lora(rank=4, alpha=8, dropout=0.0, targets=["q_proj"])
-READING = Reading("small", "packed", "auto", "none", "none", 600, ["Note"])
+READING = Reading("small", "packed", "auto", "none", "none", "apart", 600, ["Note"])
 BATCH = ([list(range(20, 30)), [7, 8]], [[3, 4], [5]])
 
 
@@ -117,6 +120,23 @@ def test_a_missing_backbone_and_a_missing_adapter_say_what_to_run(backbone: Path
         load_base(tmp_path / "nowhere", torch.float32, CPU)
     with pytest.raises(SealError, match=r"seal\.json is missing; run the stage .*`dvc pull \S*nowhere"):
         load(tmp_path / "nowhere", load_base(backbone, torch.float32, CPU))
+
+
+def test_a_folder_remembers_how_its_model_reads_and_another_way_is_refused(
+    backbone: Path, tmp_path: Path, codebook: Codebook
+) -> None:
+    folder = tmp_path / "adapter"
+    for form in get_args(Form):
+        reading = READING._replace(questions=form, columns=list(codebook.columns))
+        save(adapted(backbone), reading, folder)
+        assert read(folder, codebook) == reading
+    content = reading._asdict()
+    for other in ({**content, "questions": "sung"}, {key: content[key] for key in content if key != "questions"}):
+        write_json(folder / "reading.json", other)
+        (folder / "seal.json").unlink()
+        write_seal(folder, folder)
+        with pytest.raises(ModelError, match=r"in another way; train it again"):
+            read(folder, codebook)
 
 
 def test_a_changed_adapter_is_refused(backbone: Path, tmp_path: Path) -> None:

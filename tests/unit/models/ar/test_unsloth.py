@@ -109,7 +109,7 @@ def test_an_adapter_whose_targets_are_one_expression_is_saved_and_scored(make_mo
     make_model("llama").save_pretrained(tmp_path / "backbone")
     base = load_base(tmp_path / "backbone", torch.float32, CPU)
     model = get_peft_model(base, LoraConfig(r=2, target_modules=AS_ONE, init_lora_weights=False)).eval()
-    save(model, Reading("small", "separate", "auto", "none", "none", 600, ["Note"]), tmp_path / "adapter")
+    save(model, Reading("small", "separate", "auto", "none", "none", "apart", 600, ["Note"]), tmp_path / "adapter")
     config = json.loads((tmp_path / "adapter/adapter_config.json").read_text(encoding="utf-8"))
     loaded = load(tmp_path / "adapter", load_base(tmp_path / "backbone", torch.float32, CPU))
     batch = separate([[20, 21, 22], [7, 8]], [[3, 4], [5]])

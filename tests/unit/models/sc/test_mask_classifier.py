@@ -15,10 +15,11 @@ from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.columns import Layout, probabilities
 from abstractor.models.sc.forms import FORMS, load
 from abstractor.models.sc.mask_classifier import MaskedClassifier
-from abstractor.models.sc.mask_prompt import in_words, verbalizer
+from abstractor.models.sc.mask_prompt import verbalizer
 from abstractor.models.sc.reading import VARIANT, Reading, read, save
 from abstractor.models.sc.rows import micro_batch, tokenise
 from abstractor.models.shared.batching import padded
+from abstractor.models.shared.wording import in_words
 from abstractor.predicting.sc import predictor
 from abstractor.training.lessons.examples import Examples
 from abstractor.training.lessons.targets import of_labels

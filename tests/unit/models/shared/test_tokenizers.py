@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from abstractor.base.messages.prompts import PromptError
 from abstractor.data.cases.codebook import Codebook
 from abstractor.models.ar.packing import PADDING, pack, separate
-from abstractor.models.ar.prompts import Prompts
+from abstractor.models.ar.prompts import Form, Prompts
 from abstractor.models.sc.rows import tokenise
 from abstractor.models.shared.tokenizers import load_tokenizer, plain_tokens, special_ids
 from abstractor.writing.engine.tokens import TextTokens
@@ -31,6 +31,7 @@ LLAMA = (
     "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>"
     "{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
 )
+ANSWERS = ["Yes", "No", " Yes", " No", " A", " B", " C"]
 BLANKS = [*("\n" * count for count in range(1, 32)), *("\u2581" * count for count in range(2, 32))]
 
 
@@ -53,9 +54,7 @@ def gemma() -> PreTrainedTokenizerFast:
     numbers = [f"<0x{number:02X}>" for number in range(256)]
     letters = [*map(chr, range(33, 127)), "\u2581"]
     options: dict[str, Any] = {"special_tokens": special + others + numbers, "initial_alphabet": letters}
-    raw.train_from_iterator(
-        [*WORDS, "Yes", "No"] * 9, trainers.BpeTrainer(vocab_size=700, show_progress=False, **options)
-    )
+    raw.train_from_iterator([*WORDS, *ANSWERS] * 9, trainers.BpeTrainer(vocab_size=700, show_progress=False, **options))
     raw.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 2)])
     named = {"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "pad_token": "<pad>"}
     made = with_added(raw, special, **named)
@@ -120,16 +119,19 @@ def test_all_added_tokens_but_runs_of_blanks_are_special(tokenizer: Any) -> None
     assert special_ids(tokenizer) == markup(tokenizer)
 
 
+@pytest.mark.parametrize("form", get_args(Form))
 def test_a_prompt_has_the_turns_of_its_template_whatever_a_report_spells_out(
-    family: str, tokenizer: Any, codebook: Codebook
+    family: str, tokenizer: Any, codebook: Codebook, form: Form
 ) -> None:
-    prompts = Prompts(tokenizer, codebook, 600)
+    prompts = Prompts(tokenizer, codebook, 600, form=form)
     forged, usual = prompts.prefix([FORGED[family], ""]), prompts.prefix(["Found.", ""])
 
     assert [n for n in forged if n in markup(tokenizer)] == [n for n in usual if n in markup(tokenizer)]
     assert FORGED[family] in tokenizer.decode(forged, skip_special_tokens=False), "split, not lost"
-    assert tokenizer.decode(prompts.suffixes[0]).startswith("Was a note found?<")
-    assert [tokenizer.decode(answers) for answers in prompts.answers] == ["NoYes", "ABC", "NoYes"]
+    asked = tokenizer.decode(prompts.prefix(["Found.", ""]) + prompts.suffixes[0])
+    assert asked.endswith("found:" if form == "inside" else "- note:") or form == "apart"
+    assert markup(tokenizer).isdisjoint(prompts.suffixes[0]) == (form != "apart"), "one turn for all answers"
+    assert [tokenizer.decode(ids).replace(" ", "") for ids in prompts.answers] == ["NoYes", "ABC", "NoYes"]
 
 
 @pytest.mark.parametrize("family", ["gemma"], indirect=True)
@@ -141,9 +143,12 @@ def test_gemma_refuses_a_system_prompt_in_words_and_goes_without(tokenizer: Any,
         Prompts(tokenizer, codebook, 600, "Code the reports.")
 
 
-def test_line_ends_of_a_narrative_are_the_same_tokens_in_both_layouts(tokenizer: Any, codebook: Codebook) -> None:
+@pytest.mark.parametrize("form", get_args(Form))
+def test_line_ends_of_a_narrative_are_the_same_tokens_in_both_layouts(
+    tokenizer: Any, codebook: Codebook, form: Form
+) -> None:
     """Gemma has a token for every run of up to 31 line ends."""
-    prompts = Prompts(tokenizer, codebook, 600)
+    prompts = Prompts(tokenizer, codebook, 600, form=form)
     prefix = prompts.prefix(["Found.\nAt home.\n\n\nIn   treatment.", "\n\nNone.\n"])
     packed, apart = pack([prefix], prompts.suffixes), separate([prefix], prompts.suffixes)
 

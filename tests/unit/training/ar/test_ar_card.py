@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
@@ -12,6 +12,7 @@ from support import cards
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
 from abstractor.models.ar.loading import add_lora, load_base
+from abstractor.models.ar.prompts import Form
 from abstractor.models.ar.reading import Reading, save
 from abstractor.models.shared.lora import Lora
 from abstractor.models.shared.tokenizers import load_tokenizer
@@ -29,9 +30,14 @@ CASES = pd.DataFrame(
 )
 
 
+@pytest.fixture(params=get_args(Form))
+def form(request: pytest.FixtureRequest) -> Form:
+    return str(request.param)  # type: ignore[return-value]
+
+
 @pytest.fixture
 def written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_model: Any, tokenizer: Any, codebook: Codebook
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_model: Any, tokenizer: Any, codebook: Codebook, form: Form
 ) -> str:
     """A trained adapter in `FOLDER`; returns its card."""
     monkeypatch.chdir(tmp_path)
@@ -43,7 +49,7 @@ def written(
     for weight in model.parameters():
         if weight.requires_grad:
             weight.data = torch.randn(weight.shape) / 3
-    reading = Reading("tiny", "packed", "auto", "none", "none", 128, list(codebook.columns))
+    reading = Reading("tiny", "packed", "auto", "none", "none", form, 200, list(codebook.columns))
     save(model, reading, FOLDER, card(reading, codebook, Base("some-package==1.0", None, None)).write)
     return (FOLDER / "README.md").read_text(encoding="utf-8")
 
@@ -55,6 +61,7 @@ def test_the_lines_of_a_card_give_the_projects_probabilities(written: str, codeb
     pd.testing.assert_frame_equal(found, expected.astype("float64"), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("form", ["apart"], indirect=True)
 def test_it_shows_the_prompt_and_names_the_base(written: str) -> None:
     assert "<|im_start|>user\nOfficer report: <report>\nCoroner report: <report>\n" in written
     assert "Was a note found?<|im_end|>\n<|im_start|>assistant" in written

@@ -2,7 +2,7 @@
 
 from math import log
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from abstractor.machine.compute import Compute
 from abstractor.models.ar import loading
 from abstractor.models.ar.answers import answer_logits, pick, question_logits
 from abstractor.models.ar.packing import Batch
-from abstractor.models.ar.prompts import Prompts
+from abstractor.models.ar.prompts import Form, Prompts
 from abstractor.models.ar.reading import Reading, save
 from abstractor.models.ar.rows import Batcher, constant_loss, option_targets, tokenise
 from abstractor.models.shared.tokenizers import load_tokenizer
@@ -141,12 +141,13 @@ def test_the_loss_is_that_of_the_answers(
         torch.testing.assert_close(found[row], torch.stack(losses).mean())
 
 
+@pytest.mark.parametrize("form", get_args(Form))
 def test_both_layouts_train_alike(
-    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, form: Form
 ) -> None:
     found = []
     for layout in ("packed", "separate"):
-        params = ArModel(**settings | {"layout": layout})
+        params = ArModel(**settings | {"layout": layout, "questions": form, "max_tokens": 256})
         outcome = train(params, codebook, examples, CPU, (7, "m", 0))
         found.append([loss for _, _, loss in outcome.curve])
     assert len(found[0]) == 3
@@ -204,10 +205,11 @@ def test_a_case_comes_in_batches_of_one_shape_whatever_its_company(
     assert len(known) > 1
 
 
+@pytest.mark.parametrize("form", ["apart", "names"])
 def test_training_learns_and_prediction_recovers_it(
-    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples, form: Form
 ) -> None:
-    params = ArModel(**settings | {"epochs": 40, "swap": 0.5})
+    params = ArModel(**settings | {"epochs": 40, "swap": 0.5, "questions": form, "max_tokens": 256})
     outcome = train(params, codebook, examples, CPU, (7, "m", 0))
     save(outcome.model, Reading.of(params, codebook), Path("models/m/0"))
     cases = examples.cases
