@@ -32,6 +32,8 @@ class ArModel(Training):
     middle."""
     lora: Lora
     """The adapter: {rank, alpha, dropout, targets: [..]}."""
+    epochs: Annotated[int, Field(ge=0, le=1000)]
+    """Passes over the training cases, 0 to 1000; 0: the model as it is, untrained."""
     train_cases: Annotated[int, Field(ge=1)] | None
     """Cases of a fold's training part to use at most, 1 and up; null: all."""
     rdrop: Weight = 0.0

@@ -108,7 +108,7 @@ def fit(
         build: initialisation seed -> model with fresh trainable weights, on the CPU.
         losses: model, micro-batch -> losses of its cases.
         data: cases and collation.
-        settings: how long and how fast.
+        settings: how long and how fast; with 0 epochs the model stays as it was built.
         compute: device and dtype of the arithmetic; weights stay in the dtype they have.
         constant_loss: mean supervised loss of a predictor that knows the label shares only.
         init_seeds: the first is used, the next ones after a collapse.
@@ -124,6 +124,8 @@ def fit(
         tried.append(init_seed)
         torch.manual_seed(init_seed)
         model = build(init_seed)
+        if not settings.epochs:
+            return Outcome(model, tried, 0, None, [], 0)
         with TemporaryDirectory(prefix="abstractor-") as scratch:
             folder = (checkpoints or Path(scratch)) / str(init_seed)
             with explained(model, compute.device, Load.of(settings)):

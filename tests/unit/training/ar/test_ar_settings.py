@@ -50,6 +50,7 @@ def test_a_model_has_no_rdrop_of_its_own_unless_asked() -> None:
         ({"engine": "unsloth"}, "cannot train packed questions"),
         ({"engine": "unsloth", "layout": "separate"}, "all of lm_head"),
         ({"micro_tokens": 0}, "greater than or equal to 16"),
+        ({"epochs": -1}, "greater than or equal to 0"),
         ({"swap": 1.5}, "less than or equal to 1"),
         ({"learning_rate": 0.0}, "greater than 0"),
         ({"lora": {**GOOD["lora"], "targets": []}}, "at least 1 item"),

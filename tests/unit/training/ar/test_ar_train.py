@@ -21,7 +21,7 @@ from abstractor.models.ar.prompts import Form, Prompts
 from abstractor.models.ar.reading import Reading, save
 from abstractor.models.ar.rows import Batcher, constant_loss, option_targets, tokenise
 from abstractor.models.shared.tokenizers import load_tokenizer
-from abstractor.predicting.ar import predictor
+from abstractor.predicting.ar import load_base, predictor, predictor_of
 from abstractor.training.ar.losses import cross_entropy, symmetric_kl
 from abstractor.training.ar.settings import ArModel
 from abstractor.training.ar.train import loss_function, train
@@ -219,6 +219,20 @@ def test_training_learns_and_prediction_recovers_it(
     save(outcome.model, Reading.of(params, codebook)._replace(layout="separate"), Path("models/m/0"))
     for other in (predicted(codebook, cases), in_parts):
         pd.testing.assert_frame_equal(other, packed, atol=1e-4)
+
+
+def test_without_an_epoch_the_model_answers_as_its_backbone(
+    project: Path, settings: dict[str, Any], codebook: Codebook, examples: Examples
+) -> None:
+    params = ArModel(**settings | {"epochs": 0, "early_stopping": 3})
+    outcome = train(params, codebook, examples, CPU, (7, "m", 0))
+    reading = Reading.of(params, codebook)
+    save(outcome.model, reading, Path("models/m/0"))
+    plain = predictor_of(load_base(reading, CPU), reading, codebook, CPU, 500)
+    expected = pd.concat(plain.predict([examples.cases], len(examples.cases), "plain"))
+
+    assert (outcome.steps, outcome.curve, outcome.best_validation_loss) == (0, [], None)
+    pd.testing.assert_frame_equal(predicted(codebook, examples.cases), expected, rtol=0, atol=1e-7)
 
 
 @NEEDS_BITSANDBYTES
