@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, help="default 4000 to learn from, 1000 to predict")
     parser.add_argument("--new-cases", type=int, default=1000, help="after training, default 1000")
     parser.add_argument("--prefix-tokens", type=int, default=600, help="of a case, default 600")
-    parser.add_argument("--question-tokens", type=int, default=600, help="of all questions, default 600")
+    parser.add_argument("--question-tokens", type=int, default=600, help="of all questions, asked apart; default 600")
     parser.add_argument("--questions", type=int, default=23)
     parser.add_argument("--utilisation", type=float, help="share of the peak in predicting, default 15/65")
     options = parser.parse_args()

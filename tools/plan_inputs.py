@@ -1,7 +1,7 @@
 """What a plan is made from: a parameter file, the sizes of its backbones, the cases to expect."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,12 +13,16 @@ from abstractor.base.params import PARAMS, Params
 from abstractor.base.yaml_file import read_yaml
 from abstractor.data.cases import codebook
 from abstractor.data.cases.codebook import Codebook
+from abstractor.models.ar.prompts import Form
+from abstractor.models.shared.wording import options
 
 ROOT = Path(__file__).parents[1]
 FORMS = {"sc_1": "concatenated", "sc_2": "apart", "sc_3": "masked"}
 """Section of params.yaml -> key of `forms.FORMS`."""
 MASKED_TOKENS = 6
 """Tokens of a variable in SC3's prompt: its name in words and a mask."""
+FRAME_TOKENS, NAME_TOKENS, WORD_TOKENS = 6, 4, 1.3
+"""Of SmolLM2 and its like: the end of a turn and the start of an answer; a name in words and its mark; a word."""
 
 
 class PlanError(UserError):
@@ -34,7 +38,7 @@ class Load:
     prefix: int
     """Tokens of a case's narratives with the prompt around them."""
     asked: int
-    """Tokens of all questions of a case together."""
+    """Tokens of all questions of a case together; as given, each has a turn of its own (`questions: apart`)."""
     questions: int
 
     @property
@@ -42,6 +46,22 @@ class Load:
         """Question lengths that add up to `asked`."""
         short, longer = divmod(self.asked, self.questions)
         return [short + 1] * longer + [short] * (self.questions - longer)
+
+    def asked_as(self, form: Form, book: Codebook) -> "Load":
+        """The given cases as a language model reads them that asks in this form.
+
+        Args:
+            form: `ArModel.questions`.
+            book: the options.
+        """
+        if form == "apart":
+            return self
+        questions = max(self.asked - FRAME_TOKENS * self.questions, self.questions)
+        names = NAME_TOKENS * self.questions
+        words = [len(options(one).split()) for one in book.variables if one.kind == "categorical"]
+        asked = {"inside": questions, "bare": names + round(WORD_TOKENS * sum(words)), "names": names}[form]
+        listed = questions + names + 2 * self.questions if form == "names" else 0  # a dash and a line end each
+        return replace(self, prefix=self.prefix + FRAME_TOKENS + listed, asked=asked)
 
 
 def read(path: Path) -> Params:

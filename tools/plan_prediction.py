@@ -57,10 +57,11 @@ def plan(params: Params, load: Load, card: Card, utilisation: float = UTILISATIO
         else:
             model = params.get(f"models.{name}", ArModel)
             repo, config = backbone(params, model.backbone)
-            a_case, alone = _language_model_flops(model, config, load)
-            prefix = min(load.prefix, model.max_tokens)
-            run = partial(trials.score_ar, model, config, prefix, load.spread, torch.float16, budget)
-            same = (repo, model.layout, prefix, str((model.lora, model.quantize, model.attention)))
+            asked = load.asked_as(model.questions, book)
+            a_case, alone = _language_model_flops(model, config, asked)
+            prefix = min(asked.prefix, model.max_tokens)
+            run = partial(trials.score_ar, model, config, prefix, asked.spread, torch.float16, budget)
+            same = (repo, model.layout, (prefix, asked.asked), str((model.lora, model.quantize, model.attention)))
         if same not in memory:
             memory[same] = run().memory
         seconds = a_case * load.cases / rate

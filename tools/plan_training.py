@@ -163,7 +163,8 @@ class Plan:
         import torch
 
         _, config = backbone(self.params, design.backbone)
-        shape, questions, packed = costs.Shape.of(config), self.load.spread, design.layout == "packed"
+        load = self.load.asked_as(design.questions, self.book)
+        shape, questions, packed = costs.Shape.of(config), load.spread, design.layout == "packed"
         trial = trials.train_ar(design, config, questions, getattr(torch, self.card.dtype))
         heads = len(questions)
 
@@ -178,7 +179,7 @@ class Plan:
             once = _step(shape, design.lora, *sizes(prefix), heads, design.gradient_checkpointing)
             return once * (2 if design.rdrop else 1)
 
-        prefix = min(self.load.prefix, design.max_tokens)
+        prefix = min(load.prefix, design.max_tokens)
         forward = costs.forward_flops(shape, *sizes(prefix), heads)
         return Known(trial, self._rate(trial, step(design.max_tokens)), step(prefix), forward)
 

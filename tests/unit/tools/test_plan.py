@@ -19,8 +19,10 @@ from transformers import AutoConfig
 from abstractor.base.members import read as read_members
 from abstractor.base.params import Params
 from abstractor.base.yaml_file import read_yaml
+from abstractor.data.cases import codebook
 from abstractor.handoff.cards import CARDS, Card
 from abstractor.handoff.costs import Shape
+from abstractor.models.ar.prompts import Form
 
 LOAD = Load(cases=1000, prefix=60, asked=60, questions=23)
 TINY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -157,3 +159,13 @@ def test_a_backbone_of_unknown_size_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(PlanError, match="unheard-of, the backbone minilm: its sizes are not known"):
         plan_inputs.backbone(Params(path, ROOT / "dvc.yaml"), "minilm")
+
+
+@pytest.mark.parametrize(
+    ("form", "prefix", "asked"), [("apart", 38, 499), ("inside", 44, 363), ("bare", 45, 206), ("names", 548, 96)]
+)
+def test_the_form_of_the_questions_decides_their_tokens(form: Form, prefix: int, asked: int) -> None:
+    """Counted with the tokenizer of SmolLM2, of a case without reports."""
+    book = codebook.load(ROOT / "data/codebooks/nvdrs_youth.yaml")
+    planned = Load(1000, 38, 499, 23).asked_as(form, book)
+    assert (planned.prefix, planned.asked) == pytest.approx((prefix, asked), rel=0.1)
