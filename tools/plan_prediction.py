@@ -61,7 +61,7 @@ def plan(params: Params, load: Load, card: Card, utilisation: float = UTILISATIO
             a_case, alone = _language_model_flops(model, config, asked)
             prefix = min(asked.prefix, model.max_tokens)
             run = partial(trials.score_ar, model, config, prefix, asked.spread, torch.float16, budget)
-            same = (repo, model.layout, (prefix, asked.asked), str((model.lora, model.quantize, model.attention)))
+            same = (repo, model.layout, prefix, str((asked.asked, model.lora, model.quantize, model.attention)))
         if same not in memory:
             memory[same] = run().memory
         seconds = a_case * load.cases / rate
