@@ -12,8 +12,10 @@ from abstractor.base.script import run_script
 
 def main() -> None:
     """Write corrected labels, the suspects for human coders, and their counts: all three or none."""
+    from abstractor.base.members import training
+
     parser = argparse.ArgumentParser(description="List suspect labels and correct the surest.")
-    parser.add_argument("fold", metavar="FOLD", type=int, help="its labels are not read")
+    parser.add_argument("fold", metavar="FOLD", type=training, help="its labels are not read; all: every fold's are")
     fold = parser.parse_args().fold
 
     from abstractor.machine.compute import go_offline

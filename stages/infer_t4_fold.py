@@ -12,10 +12,12 @@ from abstractor.base.script import run_script
 
 def main() -> None:
     """Predict the new cases and write their table."""
+    from abstractor.base.members import training
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=("sc", "ar"))
     parser.add_argument("model")
-    parser.add_argument("fold", type=int)
+    parser.add_argument("fold", type=training, help="a number, or all: none is held out")
     arguments = parser.parse_args()
 
     from abstractor.data import predictions

@@ -8,9 +8,11 @@ from abstractor.base.script import run_script
 
 def main() -> None:
     """Write the made cases that the fold may learn from, with the mean of what the round's members say of them."""
+    from abstractor.base.members import training
+
     parser = argparse.ArgumentParser(description="Gather the soft labels of made cases for the students of one fold.")
     parser.add_argument("round", type=int, metavar="ROUND", help="whose members label")
-    parser.add_argument("fold", type=int, metavar="FOLD", help="which they held out, as their students will")
+    parser.add_argument("fold", type=training, metavar="FOLD", help="which they held out, as their students will")
     arguments = parser.parse_args()
 
     from abstractor.data import folds

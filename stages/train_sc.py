@@ -9,10 +9,12 @@ from abstractor.base.script import run_script
 
 def main() -> None:
     """Train, then write the model folder, the loss curve and the run card."""
+    from abstractor.base.members import training
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("form", help="concatenated, apart or masked")
     parser.add_argument("model")
-    parser.add_argument("fold", type=int)
+    parser.add_argument("fold", type=training, help="a number, or all: none is held out")
     arguments = parser.parse_args()
 
     from abstractor.base.params import Seed

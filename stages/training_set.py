@@ -7,13 +7,14 @@ from abstractor.base.script import run_script
 
 
 def main() -> None:
-    """Write one table a fold, all or none."""
+    """Write one table a training, all or none."""
     parser = argparse.ArgumentParser(description="Put together what each fold of a model learns from.")
     parser.add_argument("model", metavar="MODEL", help="a key of `models` in params.yaml")
     model = parser.parse_args().model
 
     from abstractor.base.files import replaced
     from abstractor.base.learns import Learns
+    from abstractor.base.members import trainings
     from abstractor.data import folds
     from abstractor.data.cases import codebook
     from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels
@@ -22,7 +23,7 @@ def main() -> None:
     from abstractor.training.rounds import assemble
 
     inputs = Inputs()
-    learns = inputs.get(f"models.{model}.learns", Learns)
+    learns, trained = inputs.get(f"models.{model}.learns", Learns), trainings(inputs).trained
     book = codebook.load(inputs.codebook())
     cases = read_prepared_cases(inputs.file("data/prepared/cases.parquet"), book)
     labels = read_prepared_labels(inputs.file("data/prepared/labels.parquet"), book)
@@ -31,7 +32,7 @@ def main() -> None:
     for part, choice in learns:
         inputs.file(f"data/lessons/{part}/{choice}")
     with replaced(Path(f"data/training/{model}")) as partial:
-        for fold in sorted(assignment.unique()):
+        for fold in trained:
             found = assemble.of_fold(book, learns, cases, labels, assignment, fold, Path("data/lessons"), groups)
             examples.write(partial / f"{fold}.parquet", book, found)
             print(f"{model}/{fold}: {len(found.coded)} coded cases, {len(found.made)} made ones")

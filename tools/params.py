@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from abstractor.base.files import replaced, write_json
 from abstractor.base.learns import Round
-from abstractor.base.members import Folds
+from abstractor.base.members import Folds, Training
 from abstractor.base.params import PARAMS, CorpusName, ParamsError, Seed, Strict
 from abstractor.base.script import run_script
 from abstractor.base.yaml_file import read_yaml
@@ -50,6 +50,8 @@ class ParamsFile(BaseModel):
     corpus: CorpusName
     seed: Seed
     folds: Folds
+    trainings: list[Training]
+    readers: list[Training]
     cases: CaseCount
     new_cases: CaseCount
     copies: CopiesParams
@@ -67,7 +69,7 @@ class ParamsFile(BaseModel):
     rdrop: RDropWeight
     demo_corpus: DemoCorpusParams
     baseline: BaselineParams
-    correcting: list[int]
+    correcting: list[Training]
     correct_labels: CorrectionParams
     mlm: dict[str, MlmParams]
     backbones: dict[str, Backbone]

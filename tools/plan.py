@@ -49,7 +49,7 @@ def predict(params: Params, load: Load, card: Card, utilisation: float | None) -
 
     share = utilisation or plan_prediction.UTILISATION
     rows = plan_prediction.plan(params, load, card, share)
-    for line in plan_prediction.lines(rows, load, card, share, len(read_members(params).folds)):
+    for line in plan_prediction.lines(rows, load, card, share, len(read_members(params).readers)):
         print(line)
 
 

@@ -24,7 +24,7 @@ UTILISATION = 15 / 65
 
 @dataclass(frozen=True)
 class Row:
-    """The plan of one model and fold."""
+    """The plan of one reader of a member."""
 
     model: str
     repo: str
@@ -36,7 +36,7 @@ class Row:
 
 
 def plan(params: Params, load: Load, card: Card, utilisation: float = UTILISATION) -> list[Row]:
-    """One row a member, for one fold, in float16.
+    """One row a member, for one reader, in float16.
 
     Raises:
         PlanError: a backbone is neither fetched nor in recipes/shapes.yaml.
@@ -88,13 +88,13 @@ def _language_model_flops(model: ArModel, config: Any, load: Load) -> tuple[floa
     return packed, alone
 
 
-def lines(rows: list[Row], load: Load, card: Card, utilisation: float, folds: int) -> Iterator[str]:
+def lines(rows: list[Row], load: Load, card: Card, utilisation: float, readers: int) -> Iterator[str]:
     """The plan as text."""
     yield (
         f"{card.title}: {load.cases} cases of {load.prefix} tokens, {load.questions} questions of {load.asked} tokens "
         f"together; {utilisation:.0%} of {card.rate / 1e12:.0f} TFLOP/s"
     )
-    yield f"{'model, one fold':<24}{'backbone':<38}{'TFLOP':>8}{'seconds':>9}{'one prompt at a time':>22}{'GB':>7}"
+    yield f"{'model, one reader':<24}{'backbone':<38}{'TFLOP':>8}{'seconds':>9}{'one prompt at a time':>22}{'GB':>7}"
     for row in rows:
         yield (
             f"{row.model:<24}{row.repo:<38}{row.flops / 1e12:>8.0f}{row.seconds:>9.0f}{row.alone:>22.0f}"
@@ -102,8 +102,8 @@ def lines(rows: list[Row], load: Load, card: Card, utilisation: float, folds: in
         )
     seconds, alone = sum(row.seconds for row in rows), sum(row.alone for row in rows)
     yield (
-        f"{len(rows)} model-folds, one of each model: {seconds / 60:.1f} min; "
+        f"{len(rows)} models, one reader of each: {seconds / 60:.1f} min; "
         f"one prompt at a time {alone / 60:.1f} min, {alone / seconds:.1f} times as long"
     )
-    if folds > 1:
-        yield f"all {folds} folds, {folds * len(rows)} model-folds: {folds * seconds / 60:.1f} min"
+    if readers > 1:
+        yield f"all {readers} readers of each, {readers * len(rows)} models: {readers * seconds / 60:.1f} min"

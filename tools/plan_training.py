@@ -7,10 +7,11 @@ makes them fewer. A plan: nothing in it is measured.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from plan_inputs import MASKED_TOKENS, Load, PlanError, backbone, forms, questions_of
 
+from abstractor.base.members import ALL
 from abstractor.base.members import read as read_members
 from abstractor.base.params import Params
 from abstractor.handoff import costs, trials
@@ -44,6 +45,16 @@ class Row:
     """What makes it less."""
 
 
+class Trained(NamedTuple):
+    """Trainings of a model that are alike: those of the folds, or that on all coded cases."""
+
+    name: str
+    """Of these beside the model's; the folds' have none."""
+    seen: int
+    """Folds that each learns from."""
+    runs: int
+
+
 @dataclass(frozen=True)
 class Known:
     """What a model's hours follow from."""
@@ -65,6 +76,9 @@ class Plan:
         self.params, self.load, self.card, self.new_cases = params, load, card, new_cases
         self.book, self.form, self.members = questions_of(params), forms(params), read_members(params)
         self.folds = len(self.members.folds)
+        self.trained = [Trained("", self.folds - 1, self.folds)]
+        if ALL in self.members.readers:
+            self.trained.append(Trained(f"/{ALL}", self.folds, 1))
         self._known: dict[str, Known] = {}
 
     def rows(self) -> Iterator[Row]:
@@ -79,19 +93,21 @@ class Plan:
         for name in making:
             yield self._writing("make_cases", name, self.folds, self._asked(), 3 * self.load.prefix)
         for name in self.members.names:
-            yield self._training(name)
-        names, made = self.members.names, self._made()
+            yield from (self._training(name, trained) for trained in self.trained)
+        names = self.members.names
         teachers = [one["model"] for kind in ("sc", "ar") for one in self.params.get(f"teachers_{kind}", list[Any])]
-        yield self._reading("oof", names, self.load.cases / self.folds)
+        yield self._reading("oof", names, self.folds, self.load.cases / self.folds)
         if teachers:
-            yield self._reading("label_made", teachers, made)
-        yield self._reading("infer_t4", names, self.new_cases)
+            runs = sum(trained.runs for trained in self.trained)
+            made = sum(trained.runs * self._made(trained) for trained in self.trained)
+            yield self._reading("label_made", teachers, runs, made / runs)
+        yield self._reading("infer_t4", names, len(self.members.readers), self.new_cases)
 
-    def _training(self, name: str) -> Row:
+    def _training(self, name: str, trained: Trained) -> Row:
         known, design = self._of(name), self._design(name)
-        learned = min(self.load.cases * (self.folds - 1) / self.folds, getattr(design, "train_cases", None) or 1e9)
+        learned = min(self.load.cases * trained.seen / self.folds, getattr(design, "train_cases", None) or 1e9)
         learned *= 0.9 if design.early_stopping else 1.0
-        made = min(self._made(), design.made_ratio * learned) if design.learns.made != "none" else 0.0
+        made = min(self._made(trained), design.made_ratio * learned) if design.learns.made != "none" else 0.0
         with_made = design.epochs if design.made_epochs is None else min(design.made_epochs, design.epochs)
         hours = (design.epochs * learned + with_made * made) * known.step / known.rate / 3600
         trial = known.trial
@@ -102,12 +118,13 @@ class Plan:
         }
         most = max(parts, key=lambda part: parts[part])
         why = f"{parts[most] / 1e9:.1f} {most}"
-        return Row(f"train_{self.members.kind(name)}", name, self.folds, hours, trial.memory, why, _help(design, most))
+        stage, title = f"train_{self.members.kind(name)}", f"{name}{trained.name}"
+        return Row(stage, title, trained.runs, hours, trial.memory, why, _help(design, most))
 
-    def _reading(self, stage: str, names: Sequence[str], cases: float) -> Row:
+    def _reading(self, stage: str, names: Sequence[str], runs: int, cases: float) -> Row:
         """What models predict, all of them in one row; as fast as they learn."""
         hours = sum(cases * known.forward / known.rate / 3600 for known in map(self._of, names))
-        return Row(stage, f"models: {len(names)}", self.folds, hours)
+        return Row(stage, f"models: {len(names)}", runs, hours)
 
     def _writing(self, stage: str, name: str, runs: int, texts: float, prompt: int) -> Row:
         writer = self.params.get(f"writers.{name}", Writer)
@@ -121,9 +138,9 @@ class Plan:
     def _asked(self) -> int:
         return int(self.params.get("make_cases", MakeCases).cases)
 
-    def _made(self) -> float:
-        """Made cases that a fold's student may see: those of all writers from the other folds, none dropped."""
-        return float(len(self.params.get("making", list[str])) * self._asked() * (self.folds - 1))
+    def _made(self, trained: Trained) -> float:
+        """Made cases that a student may see: those of all writers from the folds that it sees, none dropped."""
+        return float(len(self.params.get("making", list[str])) * self._asked() * trained.seen)
 
     def _design(self, name: str) -> ScModel | ArModel:
         kind: Any = ScModel if self.members.kind(name) == "sc" else ArModel

@@ -18,7 +18,7 @@ def targets(params: Params) -> list[str]:
     """Outputs by their paths: no run card, and no backbone that only a writer uses."""
     members = read_members(params)
     backbones = {params.get(f"models.{name}.backbone", str) for name in members.names}
-    models = [f"models/{name}/{part}" for name in members.names for part in ("backbone.json", *members.folds)]
+    models = [f"models/{name}/{part}" for name in members.names for part in ("backbone.json", *members.readers)]
     return [*(f"models/backbones/{name}" for name in sorted(backbones)), *models]
 
 

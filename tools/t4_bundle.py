@@ -31,7 +31,7 @@ def gathered(params: Params) -> dict[str, Path]:
     """Path in the archive -> file, of all that predicting needs.
 
     Raises:
-        UserError: a model, a fold, a backbone or the blend is missing or does not fit the others; says what makes it.
+        UserError: a model, a backbone or the blend is missing or does not fit the others; says what makes it.
     """
     members = read_members(params)
     book_path = Path(f"data/codebooks/{params.get('corpus', CorpusName)}.yaml")
@@ -53,7 +53,7 @@ def code() -> list[Path]:
 
 
 def models(members: Members, book: codebook.Codebook) -> Iterator[Path]:
-    """The files of every model-fold, and once those of each backbone that is read.
+    """The files of every model that reads new cases, and once those of each backbone that is read.
 
     Of a backbone that only classifiers with weights of their own were trained from, that is all but its weights.
 
@@ -65,8 +65,8 @@ def models(members: Members, book: codebook.Codebook) -> Iterator[Path]:
 
     weighty: dict[str, bool] = {}
     for name in members.names:
-        for fold in members.folds:
-            folder = Path("models") / name / str(fold)
+        for training in members.readers:
+            folder = Path("models") / name / str(training)
             if name in members.sc:
                 classifier = read_classifier(folder, book)
                 backbone, adapted = classifier.backbone, classifier.adapter

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from abstractor.base.files import replaced
+from abstractor.base.members import ALL, Training
 from abstractor.base.messages import folds as messages
 from abstractor.data.cases import parquet
 from abstractor.data.cases.codebook import Codebook
@@ -135,13 +136,13 @@ def read_groups(path: Path) -> pd.Series:
     return _read(path)["group"]
 
 
-def outside(folds: pd.Series, fold: int) -> pd.Index:
-    """The uids of the cases outside a fold.
+def outside(folds: pd.Series, fold: Training) -> pd.Index:
+    """The uids of the cases outside a fold; of `all`, every case.
 
     Raises:
         FoldsError: no case is in the fold.
     """
-    if not (folds == fold).any():
+    if fold != ALL and not (folds == fold).any():
         raise messages.empty_fold(fold)
     return folds.index[folds != fold]
 

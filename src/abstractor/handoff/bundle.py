@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from abstractor.base.messages import handoff as messages
 
 if TYPE_CHECKING:
-    from abstractor.base.members import Members
+    from abstractor.base.members import Members, Training
     from abstractor.data.cases.codebook import Codebook
     from abstractor.machine.compute import Compute
     from abstractor.models.ar.reading import Reading
@@ -114,10 +114,10 @@ def predict() -> None:
         write_cases(work / "new_cases.parquet", book, found)
         cases = PreparedCases(work / "new_cases.parquet", book)
 
-        def write(scorer: "Predictor", name: str, fold: int) -> None:
+        def write(scorer: "Predictor", name: str, training: "Training") -> None:
             parts = cases.parts(infer.chunk_cases)
-            tables = scorer.predict(parts, len(cases), f"{name}/{fold}", done / name / str(fold))
-            predictions.write_parts(work / "new" / name / f"{fold}.parquet", book, tables)
+            tables = scorer.predict(parts, len(cases), f"{name}/{training}", done / name / str(training))
+            predictions.write_parts(work / "new" / name / f"{training}.parquet", book, tables)
 
         _score(members, book, compute, infer.batch_tokens, write)
         gathering.new_cases(work / "infer_t4.parquet", work / "new", members, book)
@@ -134,19 +134,19 @@ def _score(
     book: "Codebook",
     compute: "Compute",
     batch_tokens: int,
-    write: "Callable[[Predictor, str, int], None]",
+    write: "Callable[[Predictor, str, Training], None]",
 ) -> None:
-    """Hand each model-fold to `write`, one at a time; a backbone is loaded once and its adapters take turns on it."""
+    """Hand each reader to `write`, one at a time; a backbone is loaded once and its adapters take turns on it."""
     from abstractor.models.ar import loading
     from abstractor.models.ar.reading import read
     from abstractor.predicting.ar import load_base, predictor_of
     from abstractor.predicting.sc import predictor
 
     for name in members.sc:
-        for fold in members.folds:
-            write(predictor(book, Path("models") / name / str(fold), compute, batch_tokens), name, fold)
+        for training in members.readers:
+            write(predictor(book, Path("models") / name / str(training), compute, batch_tokens), name, training)
             _free()
-    folders = {(name, fold): Path("models") / name / str(fold) for name in members.ar for fold in members.folds}
+    folders = {(name, each): Path("models") / name / str(each) for name in members.ar for each in members.readers}
     readings = {place: read(folder, book) for place, folder in folders.items()}
     for loaded_as in dict.fromkeys(map(_loaded_as, readings.values())):
         alike = [place for place, reading in readings.items() if _loaded_as(reading) == loaded_as]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abstractor.base.files import replaced
-from abstractor.base.members import Members
+from abstractor.base.members import Members, Training
 from abstractor.base.messages import predictions as messages
 from abstractor.data import predictions
 from abstractor.data.cases import parquet
@@ -22,14 +22,14 @@ _REFUSALS = parquet.Refusals(messages.missing_gathered, messages.unreadable_gath
 
 
 def new_cases(path: Path, folder: Path, members: Members, codebook: Codebook) -> int:
-    """Write one table of all models' predictions of the new cases, each the mean over the model's folds.
+    """Write one table of all models' predictions of the new cases, each the mean over its readers.
 
     Columns `model`, `uid`, then the probabilities; sorted by both. Read and written part by part.
 
     Args:
         path: of the table.
         folder: holds `<model>/<fold>.parquet`.
-        members: the models and folds to find.
+        members: the models and readers to find.
         codebook: gives the columns.
 
     Returns:
@@ -38,7 +38,9 @@ def new_cases(path: Path, folder: Path, members: Members, codebook: Codebook) ->
     Raises:
         PredictionsError: a table is missing, or two do not hold the same cases.
     """
-    paths = {name: [_find(folder, members, name, fold, "infer_t4") for fold in members.folds] for name in members.names}
+    paths = {
+        name: [_find(folder, members, name, each, "infer_t4") for each in members.readers] for name in members.names
+    }
     reference = paths[members.names[0]][0]
     schema = _schema(codebook)
     with replaced(path) as partial, pq.ParquetWriter(partial, schema) as writer:
@@ -144,8 +146,8 @@ def _means(reference: Path, paths: list[Path], codebook: Codebook, stage: str) -
         yield predictions.table(codebook, known.index.tolist(), mean)
 
 
-def _find(folder: Path, members: Members, name: str, fold: int, stage: str) -> Path:
-    path = folder / name / f"{fold}.parquet"
+def _find(folder: Path, members: Members, name: str, training: Training, stage: str) -> Path:
+    path = folder / name / f"{training}.parquet"
     if not path.is_file():
-        raise messages.missing_member(path, name, fold, f"{stage}_{members.kind(name)}@{name}-{fold}")
+        raise messages.missing_member(path, f"{name}/{training}", f"{stage}_{members.kind(name)}@{name}-{training}")
     return path

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from abstractor.base.files import write_json
+from abstractor.base.members import ALL
 from abstractor.data.cases.codebook import Codebook
 from abstractor.models.shared.local import backbone_folder, copy_tokenizer
 from abstractor.models.shared.tokenizers import made_special
@@ -17,11 +18,10 @@ _TEXT = """\
 # {place}
 
 {what} It codes {unit} into the {count} variables of the codebook `{dataset}`, from {narratives}. It was trained by
-abstractor on the cases outside of fold {fold}.
+abstractor on {learnt}.
 
 - **Base**: {base}. Its licence goes on in what is trained from it: {licence}.
-- **Scores**: those of the cases of fold {fold}, which it never saw, are computed after the training: `{model}` in
-  `metrics/oof.json` of the project.
+- **Scores**: {scores}
 - **Not for**: judging or predicting anything about a living person, replacing a coder, publishing codes that nobody
   checked, or any use in which a wrong code does harm.
 - **Confidential**: it is derived from case text, and may give some of it away. Keep it where the cases may be kept.
@@ -48,6 +48,12 @@ From the folder that holds `models/`, with the packages `transformers`, `torch`,
 `probabilities([{arguments}])` gives one number an output; an empty narrative is `""`. In float32 they are the project's
 to about four digits.{limits}
 """
+_SCORES = """\
+those of the cases of fold {fold}, which it never saw, are computed after the training: `{model}` in
+  `metrics/oof.json` of the project."""
+_NO_SCORES = """\
+none of its own, since no coded case is new to it. Those of `{model}` in `metrics/oof.json` of the project
+  belong to models that learnt in the same way from fewer cases."""
 _MARKUP = 'tokenizer.add_tokens(given["markup"], special_tokens=True)\n'
 
 
@@ -117,6 +123,8 @@ class Card:
     def text(self, place: Path) -> str:
         """The card in Markdown."""
         model, fold, book = place.parent.name, place.name, self.codebook
+        learnt = "all coded cases" if fold == ALL else f"the cases outside of fold {fold}"
+        scores = _NO_SCORES if fold == ALL else _SCORES
         revision = f" at {self.base.revision}" if self.base.revision else ""
         named = [f"{text} (`{name}`)" for name, text in book.narratives.items()]
         base = f"models/backbones/{self.backbone}"
@@ -125,7 +133,8 @@ class Card:
         return _TEXT.format(
             place=f"{model}/{fold}",
             model=model,
-            fold=fold,
+            learnt=learnt,
+            scores=scores.format(model=model, fold=fold),
             what=self.what,
             unit=book.unit,
             count=len(book.variables),

@@ -17,6 +17,8 @@ GOOD: dict[str, Any] = {
     "sc": ["one", "two", "masked"],
     "ar": ["three"],
     "folds": [0, 1],
+    "trainings": [0, 1],
+    "readers": [0, 1],
 }
 
 
@@ -35,6 +37,13 @@ def test_members_are_all_models_by_kind(tmp_path: Path) -> None:
 def test_a_kind_may_be_empty(tmp_path: Path) -> None:
     assert read(tmp_path, sc_1=[], sc_2=[], sc_3=[], sc=[]).names == ("three",)
     assert read(tmp_path, ar=[], sc_2=[], sc_3=[], sc=["one"]).names == ("one",)
+
+
+def test_new_cases_may_be_read_by_some_folds_or_by_a_model_of_all_cases(tmp_path: Path) -> None:
+    assert read(tmp_path).readers == (0, 1)
+    assert read(tmp_path, readers=[1]).readers == (1,)
+    found = read(tmp_path, trainings=[0, 1, "all"], readers=["all"])
+    assert (found.folds, found.readers) == ((0, 1), ("all",))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +65,15 @@ def test_a_kind_may_be_empty(tmp_path: Path) -> None:
         ({"sc_1": [], "sc_2": [], "sc_3": [], "sc": [], "ar": []}, "needs a model"),
         ({"folds": [1, 2]}, "folds"),
         ({"folds": [0]}, "folds"),
+        ({"folds": ["all", 0]}, "folds"),
+        ({"readers": []}, r"readers: expected some of \[0, 1, 'all'\], each once, found \[\]"),
+        ({"readers": [0, 0]}, "each once"),
+        ({"readers": [2]}, "readers: expected some of"),
+        ({"readers": ["none"]}, "readers"),
+        ({"readers": ["all"]}, r"trainings: expected \[0, 1, 'all'\], as folds and readers need, found \[0, 1\]"),
+        ({"trainings": [0, 1, "all"]}, r"trainings: expected \[0, 1\]"),
+        ({"trainings": [0]}, r"trainings: expected \[0, 1\]"),
+        ({"folds": [0, 1, 2]}, r"trainings: expected \[0, 1, 2\]"),
     ],
 )
 def test_what_cannot_be_gathered_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

@@ -11,6 +11,7 @@ from push import TrustedRemote
 from pydantic import TypeAdapter, ValidationError
 from support import ROOT
 
+from abstractor.base.members import Training, trainings
 from abstractor.base.members import read as read_members
 from abstractor.base.params import Params, Strict
 from abstractor.base.yaml_file import read_yaml
@@ -98,7 +99,7 @@ def test_every_parameter_binds_to_its_type() -> None:
     params.get("correct_labels", CorrectionParams)
     params.get("smallest_count", SmallestCount)
     params.get("trusted_remote", TrustedRemote)
-    assert set(params.get("correcting", list[int])) <= {*members.folds}
+    assert {*params.get("correcting", list[Training])} <= {*trainings(params).trained}
 
 
 def test_no_number_may_be_infinite_or_not_a_number() -> None:

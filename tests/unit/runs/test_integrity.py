@@ -19,8 +19,8 @@ def backbone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
-    """The sealed folders of two folds and of another model; returns the first."""
-    for place in ("m/0", "m/1", "n/0"):
+    """The sealed folders of a model and of another; returns the first."""
+    for place in ("m/0", "m/1", "m/all", "n/0"):
         folder = lay(tmp_path / "models" / place, "adapter_config.json", "adapter_model.safetensors")
         (folder / "adapter_model.safetensors").write_bytes(place.encode())
         write_seal(folder, folder)
@@ -78,7 +78,7 @@ def test_a_changed_file_of_a_backbone_is_not_what_its_pin_says(change: Callable[
         verify(backbone, expected)
 
 
-@pytest.mark.parametrize(("other", "name"), [("m/1", "m/1"), ("n/0", "n/0")])
+@pytest.mark.parametrize(("other", "name"), [("m/1", "m/1"), ("m/all", "m/all"), ("n/0", "n/0")])
 def test_a_model_in_the_place_of_another_is_refused(other: str, name: str, trained: Path) -> None:
     shutil.rmtree(trained)
     shutil.copytree(trained.parents[1] / other, trained)

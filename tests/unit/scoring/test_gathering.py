@@ -1,5 +1,6 @@
 """Nothing that params call for is left out in silence."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ CODEBOOK = Codebook(
         Variable("Place", "categorical", "d", "q", {1: "a", 2: "b"}, None),
     ),
 )
-MEMBERS = Members(sc=("one",), ar=("two",), folds=(0, 1))
+MEMBERS = Members(sc=("one",), ar=("two",), folds=(0, 1), readers=(0, 1))
 FOLDS = pd.Series([0, 1, 0, 1, 0], index=pd.Index(list("abcde"), name="uid"), name="fold")
 
 
@@ -47,6 +48,17 @@ def test_new_cases_get_the_mean_over_the_folds_and_survive_the_file(tmp_path: Pa
         "one": [pytest.approx(0.15)],
         "two": [pytest.approx(0.65)],
     }
+
+
+def test_new_cases_get_the_predictions_of_the_one_model_that_reads_them(tmp_path: Path) -> None:
+    lay(tmp_path, {0: "xyz", 1: "zyx"})
+    told = {name: predictions.read(tmp_path / name / "1.parquet", CODEBOOK) for name in MEMBERS.names}
+    for name in MEMBERS.names:
+        (tmp_path / name / "1.parquet").rename(tmp_path / name / "all.parquet")
+    path, members = tmp_path / "infer_t4.parquet", replace(MEMBERS, readers=("all",))
+    gathering.new_cases(path, tmp_path, members, CODEBOOK)
+    for name, table in gathering.read(path, members, CODEBOOK).items():
+        pd.testing.assert_frame_equal(table, told[name])
 
 
 def test_means_over_the_folds_do_not_depend_on_how_many_cases_are_read_together(
@@ -75,7 +87,7 @@ def test_out_of_fold_is_one_row_a_coded_case(tmp_path: Path) -> None:
 
 def test_a_missing_table_is_named_with_its_command(tmp_path: Path) -> None:
     lay(tmp_path, {0: "ace", 1: "bd"})
-    (tmp_path / "two" / "1.parquet").unlink()
+    (tmp_path / "two" / "1.parquet").rename(tmp_path / "two" / "all.parquet")  # no fold's model is replaced by it
     with pytest.raises(PredictionsError, match=r"two/1\.parquet is missing.*dvc repro oof_ar@two-1"):
         gathering.out_of_fold(tmp_path, MEMBERS, FOLDS, CODEBOOK)
     (tmp_path / "one" / "0.parquet").unlink()
@@ -115,7 +127,7 @@ def test_a_gathered_file_of_other_models_is_refused(tmp_path: Path) -> None:
         gathering.read(path, MEMBERS, CODEBOOK)
     gathering.new_cases(path, tmp_path, MEMBERS, CODEBOOK)
     with pytest.raises(PredictionsError, match="other models"):
-        gathering.read(path, Members(sc=("one",), ar=(), folds=(0, 1)), CODEBOOK)
+        gathering.read(path, Members(sc=("one",), ar=(), folds=(0, 1), readers=(0, 1)), CODEBOOK)
 
 
 def test_a_gathered_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:

@@ -106,6 +106,28 @@ def test_all_that_a_two_round_recipe_runs_is_planned() -> None:
 
 
 @pytest.mark.usefixtures("tiny")
+def test_one_reader_costs_a_training_more_and_reads_new_cases_once(tmp_path: Path) -> None:
+    whole = tmp_path / "params.yaml"
+    whole.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    recipe.apply("two_rounds", whole)
+    text = whole.read_text(encoding="utf-8")
+    mean = rows_of(plan_inputs.read(whole))
+    text = text.replace("trainings: [0, 1]", "trainings: [0, 1, all]").replace("readers: [0, 1]", "readers: [all]")
+    whole.write_text(text, encoding="utf-8")
+    one = rows_of(plan_inputs.read(whole))
+
+    assert (mean["infer_t4", "models: 4"].runs, one["infer_t4", "models: 4"].runs) == (2, 1)
+    assert one["oof", "models: 4"] == mean["oof", "models: 4"]
+    fold, everything = one["train_sc", "sc1_student"], one["train_sc", "sc1_student/all"]
+    assert fold == mean["train_sc", "sc1_student"]
+    # Twice as many coded cases as a fold's student, and made cases of both folds.
+    assert (everything.runs, everything.hours) == (1, pytest.approx(2 * fold.hours))
+    assert everything.memory == fold.memory
+    taught = one["label_made", "models: 3"]
+    assert taught.runs * taught.hours == pytest.approx(2 * 2 * mean["label_made", "models: 3"].hours)
+
+
+@pytest.mark.usefixtures("tiny")
 def test_hours_follow_from_cases_and_epochs(tmp_path: Path) -> None:
     once, twice = rows_of(demo()), rows_of(demo(), Load(2000, 60, 60, 23))
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")

@@ -25,5 +25,5 @@ def too_large_slice(wanted: int, found: int) -> FoldsError:
     return FoldsError(f"params.yaml asks for {wanted} cases, the corpus has {found}; ask for fewer, or null for all")
 
 
-def empty_fold(fold: int) -> FoldsError:
+def empty_fold(fold: object) -> FoldsError:
     return FoldsError(f"params.yaml: correcting: no case is in fold {fold}; list folds of `folds` only")

@@ -30,7 +30,7 @@ def other_columns(path: Path) -> ExamplesError:
     return ExamplesError(f"{path} has other columns than the codebook; make it again with `dvc repro`")
 
 
-def other_corrected_cases(path: Path, cases: int, fold: int) -> TrainingSetError:
+def other_corrected_cases(path: Path, cases: int, fold: object) -> TrainingSetError:
     return TrainingSetError(
         f"{path}: expected the {cases} cases outside fold {fold}, found others; run stage correct_labels"
     )
@@ -56,7 +56,7 @@ def no_writers() -> MadeError:
     return MadeError("params.yaml: making: expected the writers of made cases, found none; name one of `writers`")
 
 
-def none_outside(folder: Path, fold: int) -> MadeError:
+def none_outside(folder: Path, fold: object) -> MadeError:
     return MadeError(
         f"{folder}: expected made cases whose sources lie outside fold {fold}, found none; metrics/made/ counts "
         "why they were dropped: raise make_cases.cases, or take another writer"

@@ -56,9 +56,9 @@ def other_orders(folder: Path, stage: str) -> PredictionsError:
     return PredictionsError(f"{folder}: tables of other orders; run stage {stage} again")
 
 
-def missing_member(path: Path, name: str, fold: int, target: str) -> PredictionsError:
+def missing_member(path: Path, model: str, target: str) -> PredictionsError:
     return PredictionsError(
-        f"{path} is missing, though params.yaml calls for model {name} and fold {fold}; "
+        f"{path} is missing, though params.yaml calls for model {model}; "
         f"run `dvc repro {target}`, or pull it: `dvc pull {target}`"
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from abstractor.base.members import Training
 from abstractor.data.cases.codebook import Codebook
 from abstractor.machine.compute import Compute
 from abstractor.machine.seeds import derive_seed
@@ -31,7 +32,7 @@ def train(
     codebook: Codebook,
     examples: Examples,
     compute: Compute,
-    seed_of: tuple[int, str, int],
+    seed_of: tuple[int, str, Training],
     checkpoints: Path | None = None,
 ) -> Outcome:
     """Fine-tune an adapter.

@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from abstractor.base.learns import Learns
+from abstractor.base.members import Training
 from abstractor.base.messages import lessons as messages
 from abstractor.data.cases.codebook import Codebook
 from abstractor.data.cases.prepared import read_prepared_cases, read_prepared_labels
+from abstractor.data.folds import outside
 from abstractor.training.lessons import examples, targets
 from abstractor.training.lessons.examples import Examples
 
@@ -23,7 +25,7 @@ def of_fold(
     cases: pd.DataFrame,
     labels: pd.DataFrame,
     folds: pd.Series,
-    fold: int,
+    fold: Training,
     lessons: Path,
     groups: pd.Series | None = None,
 ) -> Examples:
@@ -35,7 +37,7 @@ def of_fold(
         cases: all coded cases, index uid.
         labels: their codes, index uid.
         folds: uid -> fold.
-        fold: the one that the model must not see.
+        fold: the one that the model must not see; `all`: none.
         lessons: holds `labels/corrected/<fold>.parquet`, `rewrites/<writer>/cases.parquet` and
             `made/<round>/<fold>.parquet`, as far as `learns` asks for them.
         groups: uid -> group of all coded cases; None: each stands alone.
@@ -45,7 +47,7 @@ def of_fold(
         CorpusError: corrected labels or paraphrases are missing or unreadable.
         ExamplesError: the made cases are.
     """
-    uids = folds.index[folds != fold]
+    uids = outside(folds, fold)
     if learns.labels == "corrected":
         path = lessons / "labels/corrected" / f"{fold}.parquet"
         labels = read_prepared_labels(path, codebook)

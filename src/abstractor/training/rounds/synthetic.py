@@ -14,6 +14,7 @@ from pydantic import Field
 
 from abstractor.base.files import replaced
 from abstractor.base.learns import Round
+from abstractor.base.members import Training
 from abstractor.base.messages import lessons as messages
 from abstractor.base.params import Params, Strict
 from abstractor.data.cases import parquet
@@ -43,7 +44,7 @@ def write(path: Path, codebook: Codebook, cases: pd.DataFrame) -> None:
         frame.astype("str").to_parquet(partial, index=False)
 
 
-def visible(folder: Path, codebook: Codebook, writers: Sequence[str], folds: pd.Series, fold: int) -> pd.DataFrame:
+def visible(folder: Path, codebook: Codebook, writers: Sequence[str], folds: pd.Series, fold: Training) -> pd.DataFrame:
     """The made cases that the model of a fold may learn from.
 
     Args:
@@ -51,7 +52,7 @@ def visible(folder: Path, codebook: Codebook, writers: Sequence[str], folds: pd.
         codebook: names the narratives.
         writers: who made cases.
         folds: uid -> fold of every coded case.
-        fold: the one that may not be seen.
+        fold: the one that may not be seen; `all`: none.
 
     Returns:
         Index `uid` (sorted), str narratives.
@@ -70,13 +71,13 @@ def visible(folder: Path, codebook: Codebook, writers: Sequence[str], folds: pd.
     return found
 
 
-def outside(cases: pd.DataFrame, folds: pd.Series, fold: int) -> pd.DataFrame:
+def outside(cases: pd.DataFrame, folds: pd.Series, fold: Training) -> pd.DataFrame:
     """The guard: the made cases none of whose sources lies in `fold`.
 
     Args:
         cases: index `uid`, columns `SOURCES` and others.
         folds: uid -> fold of every coded case.
-        fold: the one that may not be seen.
+        fold: the one that may not be seen; `all`: none.
 
     Raises:
         MadeError: a source is no coded case.

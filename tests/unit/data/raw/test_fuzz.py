@@ -230,7 +230,7 @@ def test_predictions_are_probabilities(tmp_path: Path, book: Codebook, survives:
 
 def test_what_the_blend_reads_is_decided(tmp_path: Path, book: Codebook, survives: Callable[..., None]) -> None:
     """From one table through weights and thresholds to blend.json, the submission and every system's decisions."""
-    members = Members(sc=("one",), ar=(), folds=(0, 1))
+    members = Members(sc=("one",), ar=(), folds=(0, 1), readers=(0, 1))
 
     def read(content: bytes) -> None:
         tables = gathering.read(put(tmp_path / "n.parquet", content), members, book)

@@ -35,6 +35,8 @@ PARAMS = {
     "copies": {"similarity": 1.0},
     "score_copies": False,
     "folds": [0, 1],
+    "trainings": [0, 1],
+    "readers": [0, 1],
     "sc_1": ["one"],
     "sc_2": ["two"],
     "sc_3": [],

@@ -18,6 +18,7 @@ import yaml
 from support import ROOT
 
 from abstractor.base.learns import Learns
+from abstractor.base.members import Training
 from abstractor.base.messages.lessons import TrainingSetError
 from abstractor.base.messages.predictions import PredictionsError
 from abstractor.data import folds, predictions
@@ -33,7 +34,20 @@ CASES = 60
 """In each of two folds."""
 ECHOES = 3
 """Made cases of each coded one."""
-KEYS = ("corpus", "seed", "sc", "ar", "making", "teachers_sc", "teachers_ar", "infer", "models")
+KEYS = (
+    "corpus",
+    "seed",
+    "folds",
+    "trainings",
+    "readers",
+    "sc",
+    "ar",
+    "making",
+    "teachers_sc",
+    "teachers_ar",
+    "infer",
+    "models",
+)
 
 
 class Memory:
@@ -75,13 +89,15 @@ class Project:
         folds.write(folder / "data/prepared/folds.parquet", self.folds)
         for fold in (0, 1):
             self.write_made(fold, named)
-            self.write_teacher(fold, saw=1 - fold)
+            self.write_teacher(fold, saw=[1 - fold])
+        self.write_teacher("all", saw=[0, 1])
 
     def write_yaml(self) -> None:
         variable = {"name": "Drawn", "kind": "binary", "definition": "Drawn at random."}
         book = {"dataset": "coins", "unit": "one case", "narratives": {"report": "a report"}, "variables": [variable]}
         infer = {"device": "cpu", "dtype": "float32", "threads": 1, "batch_tokens": 64, "chunk_cases": 25}
         content = {"corpus": "coins", "seed": 0, "sc": ["first"], "ar": [], "making": ["writer"], "teachers_ar": []}
+        content |= {"folds": [0, 1], "trainings": [0, 1, "all"], "readers": ["all"]}
         content |= {"teachers_sc": [{"model": "first", "round": 1}], "infer": infer | {"memory_gb": None}}
         content |= {"models": {"student": {"learns": {"labels": "coded", "rewrites": "none", "made": 1}}}}
         pipeline = {"stages": {"x": {"params": list(KEYS)}}}
@@ -100,9 +116,9 @@ class Project:
         table = pd.DataFrame.from_dict(rows, "index", columns=["report", *synthetic.SOURCES])
         synthetic.write(self.folder / f"data/lessons/cases/writer/{fold}.parquet", self.book, table)
 
-    def write_teacher(self, fold: int, saw: int) -> None:
-        """The member in the folder of `fold`, which learned the cases of fold `saw`."""
-        uids = self.folds.index[self.folds == saw]
+    def write_teacher(self, fold: Training, saw: list[int]) -> None:
+        """The member in the folder of `fold`, which learned the cases of the folds `saw`."""
+        uids = self.folds.index[self.folds.isin(saw)]
         known = dict(zip(self.cases.loc[uids, "report"], self.labels.loc[uids, "Drawn"].tolist(), strict=True))
         path = self.folder / f"models/first/{fold}/memory.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +126,7 @@ class Project:
 
     def accuracy_on_the_fold_held_out(self, run: Callable[..., None]) -> float:
         """Of a student of fold 0 that goes by the mean target of a word in its training set."""
-        for fold in ("0", "1"):
+        for fold in ("0", "1", "all"):
             run("label_made", "sc", "first", "1", fold)
             run("label_cases", "1", fold)
         run("training_set", "student")
@@ -165,7 +181,7 @@ def test_without_the_guard_made_cases_give_their_sources_away(
 def test_teachers_that_saw_the_fold_give_its_labels_away(tmp_path: Path, run: Callable[..., None]) -> None:
     project = Project(tmp_path, shared_words=True, named=False)
     for fold in (0, 1):
-        project.write_teacher(fold, saw=fold)
+        project.write_teacher(fold, saw=[fold])
     assert project.accuracy_on_the_fold_held_out(run) > 0.9
 
 
@@ -173,11 +189,32 @@ def test_members_of_another_fold_do_not_change_what_a_student_learns(tmp_path: P
     """So DVC, which goes by content, reruns it only when those that held its fold out have changed."""
     project, tables = Project(tmp_path, shared_words=True, named=False), []
     for saw in (0, 1):
-        project.write_teacher(1, saw)
+        project.write_teacher(1, [saw])
         project.accuracy_on_the_fold_held_out(run)
         tables.append([(tmp_path / f"data/training/student/{fold}.parquet").read_bytes() for fold in (0, 1)])
     assert tables[0][0] == tables[1][0]
     assert tables[0][1] != tables[1][1]
+
+
+def test_a_student_that_holds_nothing_out_learns_from_all_cases_and_teachers_that_saw_them(
+    tmp_path: Path, run: Callable[..., None]
+) -> None:
+    project = Project(tmp_path, shared_words=False, named=True)
+    project.accuracy_on_the_fold_held_out(run)
+    learned = examples.read(tmp_path / "data/training/student/all.parquet", project.book)
+    assert learned.coded.tolist() == project.folds.index.tolist()
+    assert len(learned.made) == ECHOES * 2 * CASES
+    assert (learned.targets.loc[project.labels.index, "Drawn"] == project.labels["Drawn"]).all()
+
+
+def test_no_model_that_saw_all_cases_predicts_them_out_of_fold(
+    tmp_path: Path, run: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Project(tmp_path, shared_words=True, named=False)
+    with pytest.raises(SystemExit):
+        run("oof", "sc", "first", "all")
+    assert "invalid int value: 'all'" in capsys.readouterr().err
+    assert not (tmp_path / "data/predictions").exists()
 
 
 def test_a_teacher_whose_table_is_missing_or_old_is_refused(tmp_path: Path, run: Callable[..., None]) -> None:

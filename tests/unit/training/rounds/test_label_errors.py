@@ -11,6 +11,7 @@ import pytest
 import yaml
 from support import ROOT
 
+from abstractor.base.members import Training
 from abstractor.base.script import run_script
 from abstractor.data import folds as fold_module
 from abstractor.data.cases import codebook
@@ -167,7 +168,7 @@ def project(book: Codebook) -> Codebook:
     return book
 
 
-def run_stage(fold: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_stage(fold: Training, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = importlib.util.spec_from_file_location("stage_correct_labels", STAGE)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -180,7 +181,7 @@ def run_stage(fold: int, monkeypatch: pytest.MonkeyPatch) -> None:
         os.umask(before)
 
 
-def outputs(fold: int) -> list[Path]:
+def outputs(fold: Training) -> list[Path]:
     lessons = Path("data/lessons")
     return [
         lessons / f"labels/corrected/{fold}.parquet",
@@ -201,6 +202,12 @@ def test_the_stage_reads_nothing_of_the_fold_s_labels(project: Codebook, monkeyp
     assert before == [path.read_bytes() for path in outputs(1)]
     found = read_prepared_labels(outputs(1)[0], project)
     assert found.index.tolist() == held.index[~held].tolist()
+
+
+def test_for_a_model_of_all_cases_every_label_is_read(project: Codebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_stage("all", monkeypatch)
+    labels = read_prepared_labels(Path("data/prepared/labels.parquet"), project)
+    assert read_prepared_labels(outputs("all")[0], project).index.equals(labels.index)
 
 
 def test_the_stage_s_files_are_their_owner_s_and_the_metrics_are_counts(

@@ -67,6 +67,16 @@ def test_the_lines_of_a_card_give_the_projects_probabilities(
     pd.testing.assert_frame_equal(found, expected.astype("float64"), atol=1e-5, rtol=0)
 
 
+def test_a_card_names_the_cases_that_a_model_learned_from(
+    project: Path, settings: dict[str, Any], codebook: Codebook
+) -> None:
+    reading = Reading.of(params := ScModel(**settings), "concatenated", codebook)
+    described = card(reading, codebook, BASE, FORMS["concatenated"].build(params, codebook))
+    fold, everything = (described.text(Path(f"models/m/{name}")) for name in ("0", "all"))
+    assert "on the cases outside of fold 0." in fold and "those of the cases of fold 0, which it never saw" in fold
+    assert "on all coded cases." in everything and "none of its own" in everything and "fold all" not in everything
+
+
 @pytest.mark.parametrize("lora", [None, LORA | {"targets": ["query_proj", "value_proj"]}], ids=["full", "lora"])
 def test_the_tokenizer_of_a_hubs_deberta_loads_beside_what_is_trained(
     project: Path,
