@@ -9,7 +9,7 @@ from pydantic import Field
 from abstractor.base.errors import RunError
 from abstractor.base.params import Params, ParamsError
 
-ALL = "all"
+ALL: Literal["all"] = "all"
 """In the place of a fold: the model that learns from all coded cases, for new ones alone."""
 
 Fold = Annotated[int, Field(ge=0)]
@@ -78,13 +78,14 @@ def trainings(params: Params) -> Trainings:
         ParamsError: `readers` is empty, names one twice or a fold that is none; or `trainings` is not what they need.
         RunError: `folds` is not 0, 1, ..
     """
-    folds: list[Training] = check_folds(params.get("folds", Folds))
-    trained, readers = (params.get(key, list[Training]) for key in ("trainings", "readers"))
-    known = readers and len({*readers}) == len(readers) and {*readers} <= {*folds, ALL}
-    _check(params, known, f"readers: expected some of {[*folds, ALL]}, each once, found {readers}")
-    needed = [*folds, ALL] if ALL in readers else folds
-    _check(params, trained == needed, f"trainings: expected {needed}, as folds and readers need, found {trained}")
-    return Trainings(tuple(folds), tuple(trained), tuple(readers))
+    folds = tuple(check_folds(params.get("folds", Folds)))
+    trained, readers = (tuple(params.get(key, list[Training])) for key in ("trainings", "readers"))
+    known: tuple[Training, ...] = (*folds, ALL)
+    some = readers and len({*readers}) == len(readers) and {*readers} <= {*known}
+    _check(params, some, f"readers: expected some of {[*known]}, each once, found {[*readers]}")
+    needed = known if ALL in readers else folds
+    _check(params, trained == needed, f"trainings: expected {[*needed]}, as folds and readers need, found {[*trained]}")
+    return Trainings(folds, trained, readers)
 
 
 def training(text: str) -> Training:
