@@ -80,6 +80,7 @@ def settings() -> dict[str, Any]:
         "made_ratio": 0.0,
         "made_epochs": None,
         "epochs": 2,
+        "least_steps": 0,
         "batch_size": 4,
         "micro_tokens": 64,
         "pool": 1,
