@@ -67,6 +67,7 @@ def settings() -> dict[str, Any]:
         "max_tokens": 32,
         "pooling": "mean",
         "head_dropout": 0.1,
+        "head_samples": 1,
         "lora": None,
         "rdrop_form": "kl",
         "binary_weight": 1.0,

@@ -186,7 +186,8 @@ def _classifier(
     if form == "masked":
         model = MaskedClassifier(base, _words(codebook), design.head_dropout, "pretrained")
     else:
-        model = Classifier(base, len(codebook.columns), design.pooling, design.head_dropout)
+        outputs = len(codebook.columns)
+        model = Classifier(base, outputs, design.pooling, design.head_dropout, design.head_samples)
     if design.frozen_layers is not None:
         layer_rates.freeze(model.backbone, design.frozen_layers)
     run.adopt(base)

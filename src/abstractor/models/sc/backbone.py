@@ -36,6 +36,10 @@ class Design(Protocol):
         """Before the head."""
 
     @property
+    def head_samples(self) -> int:
+        """Masks of that dropout in training."""
+
+    @property
     def lora(self) -> Lora | None:
         """None: all weights are trained."""
 

@@ -65,7 +65,7 @@ class Concatenated(Form):
         folder = backbone_folder(design.backbone)
         base = backbone.pretrained(folder, design.max_tokens, dtype, attention=design.attention)
         model = backbone.to_train(base, design)
-        return Classifier(model, len(codebook.columns), design.pooling, design.head_dropout)
+        return Classifier(model, len(codebook.columns), design.pooling, design.head_dropout, design.head_samples)
 
     def load(self, folder: Path, reading: Reading, codebook: Codebook, dtype: torch.dtype) -> Classifier:
         """The linear head lies beside the backbone."""

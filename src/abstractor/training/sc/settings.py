@@ -21,6 +21,9 @@ class ScModel(Training):
     """What stands for a row: mean, first or last token; SC3 reads its masks."""
     head_dropout: Share
     """Dropout before the head, 0 to 1."""
+    head_samples: Annotated[int, Field(ge=1, le=64)]
+    """Masks of that dropout that a training pass of SC1 and SC2 reads a row under, 1 (off) to 64: the loss is the mean
+    over them (multi-sample dropout, arXiv 1905.09788)."""
     lora: Lora | None
     """null (all weights are trained) or an adapter: {rank, alpha, dropout, targets: [..]}."""
     rdrop_form: Literal["mse", "kl"]
