@@ -29,7 +29,7 @@ class Design(Protocol):
 
     @property
     def pooling(self) -> str:
-        """See `classifier.pool`."""
+        """See `classifier.Classifier`."""
 
     @property
     def head_dropout(self) -> float:

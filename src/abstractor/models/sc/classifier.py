@@ -1,14 +1,16 @@
-"""The classifier of SC1 and SC2: a backbone, a pooling, one linear head over all variables.
+"""The classifier of SC1 and SC2: a backbone, a pooling, one linear head over all variables or one that asks for each.
 
 R rows, B cases, L tokens, H hidden units, S samples of dropout, K outputs.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from abstractor.models.sc import families
+from abstractor.models.sc.label_head import LabelHead
 
 Named = list[tuple[str, nn.Parameter]]
 
@@ -37,13 +39,13 @@ class SequenceClassifier(nn.Module):
 class Classifier(SequenceClassifier):
     """A linear head over the pooled states."""
 
-    def __init__(self, backbone: Any, outputs: int, pooling: str, dropout: float, samples: int = 1) -> None:
+    def __init__(self, backbone: Any, variables: Sequence[int], pooling: str, dropout: float, samples: int = 1) -> None:
         """Put a fresh head on `backbone`; the default initialisation uses PyTorch's global seed.
 
         Args:
             backbone: a transformers or peft model.
-            outputs: K.
-            pooling: see `pool`.
+            variables: (K,), which variable an output belongs to.
+            pooling: see `pool`, or labels for a `LabelHead`.
             dropout: before the head.
             samples: S, masks of that dropout in training.
         """
@@ -51,7 +53,8 @@ class Classifier(SequenceClassifier):
         self.backbone, self.origin = backbone, "new"
         self.pooling, self.samples = pooling, samples
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(backbone.config.hidden_size, outputs)
+        hidden = backbone.config.hidden_size
+        self.head = LabelHead(hidden, variables) if pooling == "labels" else nn.Linear(hidden, len(variables))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, case: Tensor, slot: Tensor) -> Tensor:
         """Element-wise maximum over a case's rows of the row logits.
@@ -68,8 +71,12 @@ class Classifier(SequenceClassifier):
         """
         states = families.states(self.backbone, input_ids, attention_mask)
         samples = self.samples if self.training else 1
-        pooled = pool(states, attention_mask, self.pooling).repeat_interleave(samples, dim=0)
-        row_logits = self.head(self.dropout(pooled)).unflatten(0, (-1, samples))
+        if isinstance(self.head, LabelHead):
+            pooled = self.head.pool(states, attention_mask)
+        else:
+            pooled = pool(states, attention_mask, self.pooling)
+        sampled = self.dropout(pooled.repeat_interleave(samples, dim=0))
+        row_logits = self.head(sampled).unflatten(0, (-1, samples))
         shape = (int(case.max()) + 1, int(slot.max()) + 1, *row_logits.shape[1:])
         logits = row_logits.new_full(shape, -torch.inf)
         logits[case, slot] = row_logits

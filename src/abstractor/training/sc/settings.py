@@ -17,8 +17,9 @@ class ScModel(Training):
 
     max_tokens: Annotated[int, Field(ge=16, le=131072)]
     """Longest row in tokens, 16 to 131072; longer narratives lose their middle."""
-    pooling: Literal["mean", "first", "last"]
-    """What stands for a row: mean, first or last token; SC3 reads its masks."""
+    pooling: Literal["mean", "first", "last", "labels"]
+    """What stands for a row: mean, first or last token, or labels: for each variable a mean weighted by a query that
+    starts from its question (label attention, arXiv 1802.05695); SC3 reads its masks."""
     head_dropout: Share
     """Dropout before the head, 0 to 1."""
     head_samples: Annotated[int, Field(ge=1, le=64)]

@@ -124,7 +124,7 @@ def loss_function(params: ScModel, rdrop: float, layout: Layout) -> LossFunction
 
 def _of_cases(losses: Tensor, cases: int) -> Tensor:
     """Mean over each case's samples. Shapes (B * S,) -> (B,)."""
-    return losses.unflatten(0, (cases, -1)).mean(dim=1)
+    return losses.reshape(cases, -1).mean(dim=1)
 
 
 def optimiser_groups(model: nn.Module, params: ScModel) -> list[dict[str, Any]]:

@@ -104,10 +104,11 @@ def test_without_rdrop_or_in_evaluation_there_is_one_pass(
         assert torch.equal(losses.total, losses.supervised)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "labels"])
 def test_the_head_has_a_rate_of_its_own_and_biases_do_not_decay(
-    project: Path, settings: dict[str, Any], codebook: Codebook
+    project: Path, settings: dict[str, Any], codebook: Codebook, pooling: str
 ) -> None:
-    params = ScModel(**settings | {"weight_decay": 0.1})
+    params = ScModel(**settings | {"weight_decay": 0.1, "pooling": pooling})
     model = FORMS["concatenated"].build(params, codebook)
     groups = optimiser_groups(model, params)
     assert [(group["lr"], group["weight_decay"]) for group in groups] == [
@@ -119,7 +120,9 @@ def test_the_head_has_a_rate_of_its_own_and_biases_do_not_decay(
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 
-@pytest.mark.parametrize("change", [{}, {"lora": LORA, "learning_rate": 5e-2}, {"early_stopping": 9}])
+@pytest.mark.parametrize(
+    "change", [{}, {"lora": LORA, "learning_rate": 5e-2}, {"early_stopping": 9}, {"pooling": "labels"}]
+)
 @pytest.mark.parametrize("form", ["concatenated", "apart"])
 def test_training_learns_and_prediction_recovers_it(
     project: Path,
