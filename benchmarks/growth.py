@@ -103,7 +103,7 @@ def _write_classifier(folder: Path, book: Codebook) -> None:
     tokenizer.save_pretrained(folder / "models/backbones/minilm")
     columns = list(book.columns)
     reading = Reading("minilm", adapter=False, form="concatenated", pooling="mean", max_tokens=512, columns=columns)
-    save(Classifier(backbone, len(columns), "mean", 0.0), reading, folder / "models" / MODELS[0] / "0")
+    save(Classifier(backbone, range(len(columns)), "mean", 0.0), reading, folder / "models" / MODELS[0] / "0")
     write_json(folder / "models" / MODELS[0] / "backbone.json", pin("minilm", folder / "models/backbones/minilm"))
 
 

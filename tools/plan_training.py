@@ -20,6 +20,7 @@ from abstractor.handoff.trials import Trial
 from abstractor.models.ar.grouped_attention import EXACT_FOR
 from abstractor.models.shared.lora import Lora
 from abstractor.training.ar.settings import ArModel
+from abstractor.training.loop.steps import Extra, epoch_sizes
 from abstractor.training.sc.settings import ScModel
 from abstractor.writing.engine.settings import MakeCases, Writer
 
@@ -107,9 +108,10 @@ class Plan:
         known, design = self._of(name), self._design(name)
         learned = min(self.load.cases * trained.seen / self.folds, getattr(design, "train_cases", None) or 1e9)
         learned *= 0.9 if design.early_stopping else 1.0
-        made = min(self._made(trained), design.made_ratio * learned) if design.learns.made != "none" else 0.0
-        with_made = design.epochs if design.made_epochs is None else min(design.made_epochs, design.epochs)
-        hours = (design.epochs * learned + with_made * made) * known.step / known.rate / 3600
+        made = range(self._made(trained) if design.learns.made != "none" else 0)
+        extra = Extra(made, design.made_ratio, design.made_epochs)
+        sizes = epoch_sizes(round(learned), extra, design.batch_size, design.epochs, design.least_steps)
+        hours = sum(sizes) * known.step / known.rate / 3600
         trial = known.trial
         parts = {
             "weights and gradients": trial.weights - trial.quantised,
@@ -138,9 +140,9 @@ class Plan:
     def _asked(self) -> int:
         return int(self.params.get("make_cases", MakeCases).cases)
 
-    def _made(self, trained: Trained) -> float:
+    def _made(self, trained: Trained) -> int:
         """Made cases that a student may see: those of all writers from the folds that it sees, none dropped."""
-        return float(len(self.params.get("making", list[str])) * self._asked() * trained.seen)
+        return len(self.params.get("making", list[str])) * self._asked() * trained.seen
 
     def _design(self, name: str) -> ScModel | ArModel:
         kind: Any = ScModel if self.members.kind(name) == "sc" else ArModel

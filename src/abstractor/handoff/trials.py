@@ -18,7 +18,7 @@ from abstractor.models.ar import loading, packing
 from abstractor.models.ar.answers import question_logits
 from abstractor.models.sc import backbone, families
 from abstractor.models.sc.classifier import Classifier, SequenceClassifier
-from abstractor.models.sc.columns import Layout
+from abstractor.models.sc.columns import Layout, variables
 from abstractor.models.sc.mask_classifier import MaskedClassifier
 from abstractor.models.sc.mask_prompt import Verbalizer
 from abstractor.models.sc.rows import micro_batch
@@ -186,7 +186,7 @@ def _classifier(
     if form == "masked":
         model = MaskedClassifier(base, _words(codebook), design.head_dropout, "pretrained")
     else:
-        model = Classifier(base, len(codebook.columns), design.pooling, design.head_dropout)
+        model = Classifier(base, variables(codebook), design.pooling, design.head_dropout, design.head_samples)
     if design.frozen_layers is not None:
         layer_rates.freeze(model.backbone, design.frozen_layers)
     run.adopt(base)
@@ -209,7 +209,7 @@ def _language_model(run: DryRun, design: ArModel, config: Any, dtype: torch.dtyp
 
 
 def _words(codebook: Codebook) -> Verbalizer:
-    numbers = [number for number, variable in enumerate(codebook.variables) for _ in variable.columns]
+    numbers = variables(codebook)
     return Verbalizer(_MASK, numbers, [_TEXT] * len(numbers), [-1] * len(numbers))
 
 

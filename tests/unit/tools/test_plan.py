@@ -131,12 +131,15 @@ def test_one_reader_costs_a_training_more_and_reads_new_cases_once(tmp_path: Pat
 def test_hours_follow_from_cases_and_epochs(tmp_path: Path) -> None:
     once, twice = rows_of(demo()), rows_of(demo(), Load(2000, 60, 60, 23))
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    longer = tmp_path / "longer.yaml"
+    longer, stretched = tmp_path / "longer.yaml", tmp_path / "stretched.yaml"
     longer.write_text(text.replace("epochs: 8", "epochs: 16"), encoding="utf-8")
+    # 500 cases of a fold in steps of 8: 63 a pass.
+    stretched.write_text(text.replace("least_steps: 0", f"least_steps: {15 * 63 + 1}"), encoding="utf-8")
 
     sc = ("train_sc", "sc1_minilm")
     assert twice[sc].hours == pytest.approx(2 * once[sc].hours)
-    assert rows_of(plan_inputs.read(longer))[sc].hours == pytest.approx(2 * once[sc].hours)
+    for path in (longer, stretched):
+        assert rows_of(plan_inputs.read(path))[sc].hours == pytest.approx(2 * once[sc].hours)
     assert twice["train_ar", "ar_smollm2"].hours == once["train_ar", "ar_smollm2"].hours, "train_cases: 60"
 
 

@@ -29,11 +29,15 @@ class Design(Protocol):
 
     @property
     def pooling(self) -> str:
-        """See `classifier.pool`."""
+        """See `classifier.Classifier`."""
 
     @property
     def head_dropout(self) -> float:
         """Before the head."""
+
+    @property
+    def head_samples(self) -> int:
+        """Masks of that dropout in training."""
 
     @property
     def lora(self) -> Lora | None:

@@ -1,14 +1,16 @@
-"""The classifier of SC1 and SC2: a backbone, a pooling, one linear head over all variables.
+"""The classifier of SC1 and SC2: a backbone, a pooling, one linear head over all variables or one that asks for each.
 
-R rows, B cases, L tokens, H hidden units, K outputs.
+R rows, B cases, L tokens, H hidden units, S samples of dropout, K outputs.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from abstractor.models.sc import families
+from abstractor.models.sc.label_head import LabelHead
 
 Named = list[tuple[str, nn.Parameter]]
 
@@ -37,13 +39,22 @@ class SequenceClassifier(nn.Module):
 class Classifier(SequenceClassifier):
     """A linear head over the pooled states."""
 
-    def __init__(self, backbone: Any, outputs: int, pooling: str, dropout: float) -> None:
-        """Put a fresh head on `backbone`; the default initialisation uses PyTorch's global seed."""
+    def __init__(self, backbone: Any, variables: Sequence[int], pooling: str, dropout: float, samples: int = 1) -> None:
+        """Put a fresh head on `backbone`; the default initialisation uses PyTorch's global seed.
+
+        Args:
+            backbone: a transformers or peft model.
+            variables: (K,), which variable an output belongs to.
+            pooling: see `pool`, or labels for a `LabelHead`.
+            dropout: before the head.
+            samples: S, masks of that dropout in training.
+        """
         super().__init__()
         self.backbone, self.origin = backbone, "new"
-        self.pooling = pooling
+        self.pooling, self.samples = pooling, samples
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(backbone.config.hidden_size, outputs)
+        hidden = backbone.config.hidden_size
+        self.head = LabelHead(hidden, variables) if pooling == "labels" else nn.Linear(hidden, len(variables))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, case: Tensor, slot: Tensor) -> Tensor:
         """Element-wise maximum over a case's rows of the row logits.
@@ -55,14 +66,21 @@ class Classifier(SequenceClassifier):
             slot: (R,), its place among the case's rows.
 
         Returns:
-            (B, K). An empty narrative has no row and so no say.
+            (B, K); in training (B * S, K), the S of a case one after another. An empty narrative has no row and so no
+            say.
         """
         states = families.states(self.backbone, input_ids, attention_mask)
-        row_logits = self.head(self.dropout(pool(states, attention_mask, self.pooling)))
-        shape = (int(case.max()) + 1, int(slot.max()) + 1, row_logits.shape[1])
+        samples = self.samples if self.training else 1
+        if isinstance(self.head, LabelHead):
+            pooled = self.head.pool(states, attention_mask)
+        else:
+            pooled = pool(states, attention_mask, self.pooling)
+        sampled = self.dropout(pooled.repeat_interleave(samples, dim=0))
+        row_logits = self.head(sampled).unflatten(0, (-1, samples))
+        shape = (int(case.max()) + 1, int(slot.max()) + 1, *row_logits.shape[1:])
         logits = row_logits.new_full(shape, -torch.inf)
         logits[case, slot] = row_logits
-        case_logits: Tensor = logits.amax(dim=1).float()
+        case_logits: Tensor = logits.amax(dim=1).flatten(0, 1).float()
         return case_logits
 
     def parts(self) -> tuple[Named, Named]:

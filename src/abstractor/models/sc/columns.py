@@ -29,6 +29,11 @@ class Layout(NamedTuple):
         )
 
 
+def variables(codebook: Codebook) -> list[int]:
+    """(K,), the number of the variable that an output belongs to."""
+    return [number for number, variable in enumerate(codebook.variables) for _ in variable.columns]
+
+
 def probabilities(layout: Layout, logits: Tensor) -> Tensor:
     """Sigmoid of binary logits, softmax over each categorical variable's codes. Shapes (B, K) -> (B, K)."""
     result = logits.sigmoid()

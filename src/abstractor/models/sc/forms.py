@@ -11,16 +11,20 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from abstractor.base.messages import classifiers as messages
 from abstractor.data.cases.codebook import Codebook
-from abstractor.models.sc import backbone, mask_classifier, mask_prompt
+from abstractor.models.sc import backbone, families, mask_classifier, mask_prompt
 from abstractor.models.sc.backbone import Design
 from abstractor.models.sc.classifier import Classifier, SequenceClassifier
+from abstractor.models.sc.columns import variables
+from abstractor.models.sc.label_head import LabelHead
 from abstractor.models.sc.mask_classifier import MaskedClassifier
 from abstractor.models.sc.reading import HEAD, Reading
-from abstractor.models.sc.rows import RowBuilder, each_apart, together
+from abstractor.models.sc.rows import RowBuilder, each_apart, micro_batch, together
 from abstractor.models.shared.local import backbone_folder
+from abstractor.models.shared.tokenizers import plain_tokens
 
 
 class Form(ABC):
@@ -61,18 +65,32 @@ class Concatenated(Form):
         return RowBuilder(tokenizer, codebook, max_tokens, together)
 
     def build(self, design: Design, codebook: Codebook, dtype: torch.dtype = torch.float32) -> Classifier:
-        """A new linear head on the pretrained backbone."""
+        """A new linear head on the pretrained backbone, which reads the questions if the head asks any."""
         folder = backbone_folder(design.backbone)
         base = backbone.pretrained(folder, design.max_tokens, dtype, attention=design.attention)
-        model = backbone.to_train(base, design)
-        return Classifier(model, len(codebook.columns), design.pooling, design.head_dropout)
+        questions = self._questions(base, design, codebook) if design.pooling == "labels" else None
+        adapted = backbone.to_train(base, design)
+        model = Classifier(adapted, variables(codebook), design.pooling, design.head_dropout, design.head_samples)
+        if questions is not None:
+            assert isinstance(model.head, LabelHead)
+            model.head.ask(*questions)
+        return model
+
+    def _questions(self, base: Any, design: Design, codebook: Codebook) -> tuple[Tensor, Tensor]:
+        """States and mask of each variable's question, read as a narrative is, (V, L, H) and (V, L)."""
+        tokenizer = backbone.load_tokenizer(design.backbone)
+        builder = self.rows(tokenizer, codebook, design.max_tokens)
+        asked = plain_tokens(tokenizer, [variable.question for variable in codebook.variables])
+        batch = micro_batch([builder.rows([tokens]) for tokens in asked], [[]] * len(asked), builder.special.pad)
+        with torch.no_grad():
+            return families.states(base, batch["input_ids"], batch["attention_mask"]), batch["attention_mask"]
 
     def load(self, folder: Path, reading: Reading, codebook: Codebook, dtype: torch.dtype) -> Classifier:
         """The linear head lies beside the backbone."""
         source, variant = reading.source(folder)
         base = backbone.pretrained(source, reading.max_tokens, dtype, variant)
         model = Classifier(
-            backbone.trained(base, folder, reading.adapter), len(reading.columns), reading.pooling, dropout=0.0
+            backbone.trained(base, folder, reading.adapter), variables(codebook), reading.pooling, dropout=0.0
         )
         model.head.load_state_dict(load_file(folder / HEAD))
         return model

@@ -34,7 +34,7 @@ class Reading(NamedTuple):
     form: str
     """A key of `forms.FORMS`."""
     pooling: str
-    """See `classifier.pool`."""
+    """See `classifier.Classifier`."""
     max_tokens: int
     """Longest row."""
     columns: list[str]

@@ -182,7 +182,15 @@ class _CaseTrainer(ResumableTrainer):
         folder: Path,
     ) -> None:
         self.losses, self.data, self.settings, self.compute, self.groups = losses, data, settings, compute, groups
-        self.steps = Steps(data.lengths, settings.batch_size, settings.pool, order_seed, settings.epochs, data.extra)
+        self.steps = Steps(
+            data.lengths,
+            settings.batch_size,
+            settings.pool,
+            order_seed,
+            settings.epochs,
+            data.extra,
+            settings.least_steps,
+        )
         self.guard, self.best = CollapseGuard(constant_loss), BestWeights(settings.early_stopping)
         self.average = AveragedWeights(settings.ema)
         callbacks = [self.guard, self.average, LateDropout(settings.dropout_from), self.best, Progress()]

@@ -32,6 +32,8 @@ class Training(Strict):
     """Made cases are learnt from in so many first epochs only, 0 and up; null: in all."""
     epochs: Annotated[int, Field(ge=1, le=1000)]
     """Passes over the training cases, 1 to 1000."""
+    least_steps: Annotated[int, Field(ge=0, le=1000000)]
+    """Optimiser steps at least, 0 (off) to 1000000: where `epochs` passes make fewer, passes are added."""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Cases an optimiser step, 1 to 4096."""
     micro_tokens: Annotated[int, Field(ge=16)]

@@ -16,6 +16,30 @@ class Extra(NamedTuple):
     epochs: int | None = None
     """In the first epochs only; None: in all."""
 
+    def taken(self, epoch: int, others: int) -> int:
+        """How many an epoch, from 0, takes beside the others."""
+        if self.epochs is not None and epoch >= self.epochs:
+            return 0
+        return min(len(self.cases), round(self.ratio * others))
+
+
+def epoch_sizes(others: int, extra: Extra, batch_size: int, epochs: int, least_steps: int = 0) -> list[int]:
+    """Cases of each epoch of a training.
+
+    Args:
+        others: cases that are not extra, at least one.
+        extra: cases that are.
+        batch_size: cases a step.
+        epochs: passes over the others at least.
+        least_steps: steps at least: passes are added until there are so many.
+    """
+    sizes: list[int] = []
+    steps = 0
+    while len(sizes) < epochs or steps < least_steps:
+        sizes.append(others + extra.taken(len(sizes), others))
+        steps += -(-sizes[-1] // batch_size)
+    return sizes
+
 
 class Steps:
     """The optimiser steps of a whole training: `batch_size` cases a step, of near-equal length, in random order.
@@ -25,7 +49,14 @@ class Steps:
     """
 
     def __init__(
-        self, lengths: Sequence[int], batch_size: int, pool: int, seed: int, epochs: int = 1, extra: Extra | None = None
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        pool: int,
+        seed: int,
+        epochs: int = 1,
+        extra: Extra | None = None,
+        least_steps: int = 0,
     ) -> None:
         """See the class.
 
@@ -34,14 +65,15 @@ class Steps:
             batch_size: cases a step.
             pool: steps sorted by length together.
             seed: decides the order of every epoch, and which extra cases it takes.
-            epochs: passes over the cases that are not extra.
+            epochs: passes over the cases that are not extra, at least.
             extra: cases that are; None: there are none.
+            least_steps: see `epoch_sizes`.
         """
         self.lengths = np.asarray(lengths)
         self.batch_size, self.pool, self.seed = batch_size, pool, seed
         self.extra = extra or Extra()
         self.always = np.setdiff1d(np.arange(len(self.lengths)), np.asarray(self.extra.cases, dtype=np.int64))
-        sizes = [len(self.always) + self._taken(epoch) for epoch in range(epochs)]
+        sizes = epoch_sizes(len(self.always), self.extra, batch_size, epochs, least_steps)
         self.ends = np.cumsum([-(-size // batch_size) for size in sizes]).tolist()
         """Steps done at the end of each epoch."""
 
@@ -57,7 +89,7 @@ class Steps:
     def _epoch(self, epoch: int) -> Iterator[list[int]]:
         generator = np.random.default_rng([self.seed, epoch])
         cases = self.always
-        if taken := self._taken(epoch):
+        if taken := self.extra.taken(epoch, len(self.always)):
             cases = np.concatenate([cases, generator.permutation(self.extra.cases)[:taken]])
         order = generator.permutation(cases)
         size = self.batch_size * self.pool
@@ -66,8 +98,3 @@ class Steps:
         cuts = np.arange(self.batch_size, len(order), self.batch_size)
         steps = np.split(sorted_order, cuts)
         yield from (steps[number].tolist() for number in generator.permutation(len(steps)))
-
-    def _taken(self, epoch: int) -> int:
-        if self.extra.epochs is not None and epoch >= self.extra.epochs:
-            return 0
-        return min(len(self.extra.cases), round(self.extra.ratio * len(self.always)))

@@ -7,6 +7,7 @@ from torch import nn
 from abstractor.data.cases.codebook import Codebook
 from abstractor.models.sc.backbone import load_tokenizer
 from abstractor.models.sc.classifier import SequenceClassifier
+from abstractor.models.sc.columns import variables
 from abstractor.models.sc.forms import FORMS
 from abstractor.models.sc.mask_prompt import verbalizer
 from abstractor.models.sc.reading import VARIANT, Reading
@@ -17,8 +18,20 @@ _WHAT = {
     "apart": "A sequence classifier: an encoder, and one linear head over each narrative in a row of its own.",
     "masked": "A sequence classifier: an encoder and its masked-LM head, which fills a mask for each variable.",
 }
-_POOLS = {"mean": "states.mean(0)", "first": "states[0]", "last": "states[-1]"}
-_POOLED = {"mean": "the mean of its last hidden states", "first": "its first state", "last": "its last state"}
+_POOLED = {
+    "mean": "the mean of its last hidden states",
+    "first": "its first state",
+    "last": "its last state",
+    "labels": "for each variable a mean of its last hidden states, weighted by the variable's query",
+}
+_OUTPUTS = {
+    "mean": 'head["weight"] @ states.mean(0)',
+    "first": 'head["weight"] @ states[0]',
+    "last": 'head["weight"] @ states[-1]',
+    "labels": '(head["weight"] * (weights @ states)[given["variables"]]).sum(1)',
+}
+_WEIGHTS = """
+        weights = (head["queries"] @ states.T / states.shape[1] ** 0.5).softmax(1)"""
 
 _ROWS = """\
 A row is `start`, then of each narrative its number (`1:`, `2:`), its tokens and `end`{closing}. `rows.json` has these
@@ -77,8 +90,8 @@ _LINEAR = """\
     logits = []
     for numbers in {groups}:
         ids = row(texts, numbers)
-        states = model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[0]
-        logits.append(head["weight"] @ {pool} + head["bias"])
+        states = model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[0]{weights}
+        logits.append({outputs} + head["bias"])
     logits = torch.stack(logits).amax(0)"""
 _MASKED = """\
     ids = row(texts, present)
@@ -117,7 +130,11 @@ def card(reading: Reading, codebook: Codebook, base: Base, model: nn.Module) -> 
     each = "Each narrative has a row of its own." if apart else "Both narratives stand in one row."
     reads += _MASKS if masked else _POOLING.format(groups=each, pooled=_POOLED[reading.pooling])
     groups = "[[n] for n in present]" if apart else "[present]"
-    scoring = _MASKED if masked else _LINEAR.format(groups=groups, pool=_POOLS[reading.pooling])
+    asks = reading.pooling == "labels" and not masked
+    if asks:
+        rows |= {"variables": variables(codebook)}
+    weights, outputs = _WEIGHTS if asks else "", _OUTPUTS[reading.pooling]
+    scoring = _MASKED if masked else _LINEAR.format(groups=groups, weights=weights, outputs=outputs)
     head = not masked or (reading.adapter and model.origin == "new")
     return Card(
         codebook=codebook,

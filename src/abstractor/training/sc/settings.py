@@ -17,10 +17,14 @@ class ScModel(Training):
 
     max_tokens: Annotated[int, Field(ge=16, le=131072)]
     """Longest row in tokens, 16 to 131072; longer narratives lose their middle."""
-    pooling: Literal["mean", "first", "last"]
-    """What stands for a row: mean, first or last token; SC3 reads its masks."""
+    pooling: Literal["mean", "first", "last", "labels"]
+    """What stands for a row: mean, first or last token, or labels: for each variable a mean weighted by a query that
+    starts from its question (label attention, arXiv 1802.05695); SC3 reads its masks."""
     head_dropout: Share
     """Dropout before the head, 0 to 1."""
+    head_samples: Annotated[int, Field(ge=1, le=64)]
+    """Masks of that dropout that a training pass of SC1 and SC2 reads a row under, 1 (off) to 64: the loss is the mean
+    over them (multi-sample dropout, arXiv 1905.09788)."""
     lora: Lora | None
     """null (all weights are trained) or an adapter: {rank, alpha, dropout, targets: [..]}."""
     rdrop_form: Literal["mse", "kl"]

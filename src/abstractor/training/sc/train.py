@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from abstractor.base.members import Training
 from abstractor.data.cases.codebook import Codebook
@@ -98,21 +98,34 @@ def learner(params: ScModel, form: str, codebook: Codebook, dtype: torch.dtype) 
 
 
 def loss_function(params: ScModel, rdrop: float, layout: Layout) -> LossFunction:
-    """The loss of a micro-batch: supervised, plus R-Drop while training (both passes in one doubled batch)."""
+    """The loss of a micro-batch: supervised, plus R-Drop while training (both passes in one doubled batch).
+
+    Either is the mean over a case's samples of dropout (arXiv 1905.09788), not the loss of their mean logits.
+    """
     added = terms(params)
+
+    def supervised(logits: Tensor, targets: Tensor) -> Tensor:
+        repeated = targets.repeat_interleave(len(logits) // len(targets), dim=0)
+        return _of_cases(supervised_loss(layout, logits, repeated, added), len(targets))
 
     def losses(model: nn.Module, batch: dict[str, Any]) -> Losses:
         targets, rows = batch["targets"], {key: value for key, value in batch.items() if key != "targets"}
         if rdrop == 0 or not model.training:
-            loss = supervised_loss(layout, model(**rows), targets, added)
+            loss = supervised(model(**rows), targets)
             return Losses(loss, loss)
         doubled = {key: torch.cat([value, value]) for key, value in rows.items()}
         doubled["case"][len(rows["case"]) :] += len(targets)
         first, second = model(**doubled).chunk(2)
-        loss = (supervised_loss(layout, first, targets, added) + supervised_loss(layout, second, targets, added)) / 2
-        return Losses(loss + rdrop * rdrop_loss(layout, first, second, params.rdrop_form), loss)
+        loss = (supervised(first, targets) + supervised(second, targets)) / 2
+        apart = _of_cases(rdrop_loss(layout, first, second, params.rdrop_form), len(targets))
+        return Losses(loss + rdrop * apart, loss)
 
     return losses
+
+
+def _of_cases(losses: Tensor, cases: int) -> Tensor:
+    """Mean over each case's samples. Shapes (B * S,) -> (B,)."""
+    return losses.reshape(cases, -1).mean(dim=1)
 
 
 def optimiser_groups(model: nn.Module, params: ScModel) -> list[dict[str, Any]]:

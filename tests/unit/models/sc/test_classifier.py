@@ -38,7 +38,7 @@ def test_logits_are_the_maximum_over_a_cases_rows(project: Path, params: ScModel
     torch.testing.assert_close(both[1], alone[0])
 
 
-@pytest.mark.parametrize("pooling", ["mean", "first", "last"])
+@pytest.mark.parametrize("pooling", ["mean", "first", "last", "labels"])
 @pytest.mark.parametrize("backbone", ["tiny", "decoder"])
 def test_padding_changes_nothing(
     project: Path, settings: dict[str, Any], backbone: str, pooling: str, codebook: Codebook
@@ -53,11 +53,12 @@ def test_padding_changes_nothing(
     torch.testing.assert_close(padded, alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "labels"])
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_a_saved_classifier_predicts_the_same(
-    project: Path, settings: dict[str, Any], codebook: Codebook, lora: Any
+    project: Path, settings: dict[str, Any], codebook: Codebook, lora: Any, pooling: str
 ) -> None:
-    params = ScModel(**settings | {"lora": lora})
+    params = ScModel(**settings | {"lora": lora, "pooling": pooling})
     model = FORMS["concatenated"].build(params, codebook).eval()
     with torch.no_grad():
         for weight in model.parameters():

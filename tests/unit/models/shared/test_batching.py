@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abstractor.models.shared.batching import MASK_TOKENS, by_budget, cost, padded
-from abstractor.training.loop.steps import Extra, Steps
+from abstractor.training.loop.steps import Extra, Steps, epoch_sizes
 
 
 def test_groups_stay_in_the_budget_and_hold_every_row_once() -> None:
@@ -54,6 +54,18 @@ def test_an_epoch_takes_its_share_of_extra_cases_in_the_first_epochs_only() -> N
 def test_extra_cases_never_stand_twice_in_an_epoch() -> None:
     steps = Steps([1] * 5, batch_size=5, pool=1, seed=0, extra=Extra([4], 100.0))
     assert sorted(chain(*steps)) == [0, 1, 2, 3, 4]
+
+
+def test_passes_are_added_until_there_are_the_least_steps() -> None:
+    few = Steps([1] * 10, batch_size=4, pool=2, seed=0, epochs=2, least_steps=10)
+    assert few.ends == [3, 6, 9, 12]
+    assert list(few)[:6] == list(Steps([1] * 10, batch_size=4, pool=2, seed=0, epochs=2))
+    assert epoch_sizes(10, Extra(), 4, 2, 6) == epoch_sizes(10, Extra(), 4, 2) == [10, 10]
+
+
+def test_added_passes_take_extra_cases_only_where_all_do() -> None:
+    assert epoch_sizes(4, Extra(range(8), 1.0, 2), 4, 1, 6) == [8, 8, 4, 4]
+    assert epoch_sizes(4, Extra(range(8), 1.0), 4, 1, 6) == [8, 8, 8]
 
 
 def test_pools_bring_near_equal_lengths_together() -> None:

@@ -24,6 +24,7 @@ GOOD: dict[str, Any] = {
     "made_epochs": None,
     "train_cases": None,
     "epochs": 2,
+    "least_steps": 0,
     "batch_size": 4,
     "micro_tokens": 1000,
     "pool": 4,

@@ -58,6 +58,7 @@ def settings() -> dict[str, Any]:
         "made_epochs": None,
         "train_cases": None,
         "epochs": 1,
+        "least_steps": 0,
         "batch_size": 4,
         "micro_tokens": 256,
         "pool": 1,

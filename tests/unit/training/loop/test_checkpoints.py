@@ -140,6 +140,18 @@ def test_early_stopping_remembers_how_long_it_waited(tmp_path: Path) -> None:
     assert same(whole, run(tmp_path, **change))
 
 
+def test_added_passes_are_resumed_as_all_others(tmp_path: Path) -> None:
+    """Five steps a pass: 31 steps at least are seven passes, whatever `epochs` says."""
+    whole = run(None, epochs=1, least_steps=31)
+    assert whole.steps == 35
+    assert same(whole, run(None, epochs=7))
+    with pytest.raises(Stopped):
+        run(tmp_path, 50, epochs=1, least_steps=31)
+    resumed = run(tmp_path, epochs=1, least_steps=31)
+    assert resumed.resumed > 5
+    assert same(whole, resumed)
+
+
 def test_a_checkpoint_counts_once_it_is_whole(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-9").mkdir()
     assert checkpoints.step_of(tmp_path) == 0

@@ -58,6 +58,43 @@ def test_rdrop_compares_two_passes_of_the_same_cases(
     torch.testing.assert_close(losses.total, supervised + 2.0 * rdrop_loss(layout, first, second, "kl"))
 
 
+@pytest.mark.parametrize("form", ["concatenated", "apart"])
+def test_the_loss_of_several_samples_of_dropout_is_their_mean(
+    project: Path, settings: dict[str, Any], codebook: Codebook, batch: dict[str, Any], form: str
+) -> None:
+    """Dropout of the head alone, so that a pass with one sample more draws no other mask elsewhere."""
+    layout = Layout.of(codebook)
+    several = FORMS[form].build(ScModel(**settings | {"head_samples": 3, "head_dropout": 0.5}), codebook).train()
+    several.backbone.eval()
+    rows = {key: value for key, value in batch.items() if key != "targets"}
+    torch.manual_seed(1)
+    logits = several(**rows).unflatten(0, (2, 3))
+    assert not torch.equal(logits[:, 0], logits[:, 1]) and not torch.equal(logits[:, 1], logits[:, 2])
+
+    torch.manual_seed(1)
+    loss = loss_function(ScModel(**settings), 0.0, layout)(several, batch)
+    each = [supervised_loss(layout, one, batch["targets"], Terms(1.0, 1.0)) for one in logits.unbind(1)]
+    torch.testing.assert_close(loss.supervised, torch.stack(each).mean(0))
+    assert several.eval()(**rows).shape == (2, 5)
+
+
+def test_several_samples_have_the_expectation_of_one_and_less_spread(
+    project: Path, settings: dict[str, Any], codebook: Codebook, batch: dict[str, Any]
+) -> None:
+    def drawn(samples: int) -> torch.Tensor:
+        params = ScModel(**settings | {"head_samples": samples, "head_dropout": 0.5})
+        torch.manual_seed(3)
+        model, losses = FORMS["concatenated"].build(params, codebook).train(), loss_function(params, 1.0, layout)
+        model.backbone.eval()
+        with torch.no_grad():
+            return torch.stack([losses(model, batch).total.mean() for _ in range(400)])
+
+    layout = Layout.of(codebook)
+    one, many = drawn(1), drawn(8)
+    assert abs(one.mean() - many.mean()) < 4 * one.std() / 20
+    assert many.std() < one.std() / 2
+
+
 def test_without_rdrop_or_in_evaluation_there_is_one_pass(
     project: Path, params: ScModel, codebook: Codebook, batch: dict[str, Any]
 ) -> None:
@@ -67,10 +104,11 @@ def test_without_rdrop_or_in_evaluation_there_is_one_pass(
         assert torch.equal(losses.total, losses.supervised)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "labels"])
 def test_the_head_has_a_rate_of_its_own_and_biases_do_not_decay(
-    project: Path, settings: dict[str, Any], codebook: Codebook
+    project: Path, settings: dict[str, Any], codebook: Codebook, pooling: str
 ) -> None:
-    params = ScModel(**settings | {"weight_decay": 0.1})
+    params = ScModel(**settings | {"weight_decay": 0.1, "pooling": pooling})
     model = FORMS["concatenated"].build(params, codebook)
     groups = optimiser_groups(model, params)
     assert [(group["lr"], group["weight_decay"]) for group in groups] == [
@@ -82,7 +120,9 @@ def test_the_head_has_a_rate_of_its_own_and_biases_do_not_decay(
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 
-@pytest.mark.parametrize("change", [{}, {"lora": LORA, "learning_rate": 5e-2}, {"early_stopping": 9}])
+@pytest.mark.parametrize(
+    "change", [{}, {"lora": LORA, "learning_rate": 5e-2}, {"early_stopping": 9}, {"pooling": "labels"}]
+)
 @pytest.mark.parametrize("form", ["concatenated", "apart"])
 def test_training_learns_and_prediction_recovers_it(
     project: Path,
@@ -129,6 +169,7 @@ def test_all_extras_together_learn_and_leave_frozen_weights_alone(
         {"dropout_from": 0.5},
         {"layer_decay": 0.5},
         {"frozen_layers": 1},
+        {"head_samples": 4},
     ],
 )
 def test_every_extra_reaches_training(
