@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from abstractor.base.messages import training as messages
 from abstractor.base.messages.training import Collapsed
 from abstractor.machine.compute import Compute, autocast, to_device
+from abstractor.training.loop import cpu_kernels
 from abstractor.training.loop.callbacks import (
     AveragedWeights,
     BestWeights,
@@ -133,7 +134,8 @@ def fit(
                     model, losses, data, settings, compute, constant_loss, order_seed, groups, folder
                 )
                 try:
-                    trainer.run()
+                    with cpu_kernels.installed(model, compute.device):
+                        trainer.run()
                 except Collapsed as collapse:
                     print(f"training collapsed ({collapse}); trying the next initialisation seed", flush=True)
                 else:
