@@ -138,7 +138,7 @@ blend: mend ## weights and submission from predictions that were given back
 scores: setup ## systems and variables beside those of a commit (REV=HEAD~1)
 	@python tools/scores.py $(if $(REV),"$(REV)")
 
-recipe: setup ## into params.yaml: NAME=lean, two_rounds, reference, ablation
+recipe: setup ## apply NAME=base, lean, two_rounds, reference, ablation
 	@$(if $(NAME),,echo "usage: make recipe NAME=lean" >&2; exit 2)
 	@python tools/recipe.py "$(NAME)"
 

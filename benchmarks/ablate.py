@@ -95,11 +95,12 @@ class Clone:
         self.run("git", "checkout", "--quiet", "HEAD", "--", "params.yaml")
         values = row.set | {f"models.{row.model}.seed": seed}
         options = [text for key, value in values.items() for text in ("--set-param", f"{key}={notation(value)}")]
-        targets = [f"oof_sc@{row.model}-{fold}" for fold in self.params["folds"]]
+        folds_of_row = row.set.get("folds", self.params["folds"])
+        targets = [f"oof_sc@{row.model}-{fold}" for fold in folds_of_row]
         start = time.monotonic()
         self.run("dvc", "exp", "run", *options, *targets, quiet=False)
         seconds = time.monotonic() - start
-        paths = [self.folder / "data/predictions/oof" / row.model / f"{fold}.parquet" for fold in self.params["folds"]]
+        paths = [self.folder / "data/predictions/oof" / row.model / f"{fold}.parquet" for fold in folds_of_row]
         return pd.concat([predictions.read(path, self.book) for path in paths]).sort_index(), seconds
 
     @property

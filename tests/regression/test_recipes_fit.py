@@ -31,7 +31,7 @@ def test_a_recipe_fits_its_card_and_the_docs_say_how(name: str) -> None:
 
     memory, hours = max(row.memory or 0 for row in rows) / 1e9, sum(row.runs * row.hours for row in rows)
     for page in ("README.md", "docs/understand/recipes.md"):
-        line = rf"^\| `{name}` \|.*\| {re.escape(card.title)} \| ([\d.]+) GB \| (\d+) h \|"
+        line = rf"^\| `{name}` \|.*\| {re.escape(card.title)} \| ([\d.]+) GB \| ([\d.]+) h \|"
         told = re.search(line, (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
         assert told is not None, page
         assert float(told[1]) == pytest.approx(memory, abs=0.2), page

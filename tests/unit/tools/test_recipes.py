@@ -135,5 +135,5 @@ def test_a_recipe_on_top_of_another_is_refused(project: Path) -> None:
     recipe.apply("lean", project / "params.yaml")
     with pytest.raises(recipe.RecipeError, match="go back to them first"):
         recipe.apply("two_rounds", project / "params.yaml")
-    with pytest.raises(recipe.RecipeError, match="expected one of ablation, lean"):
+    with pytest.raises(recipe.RecipeError, match="expected one of ablation, base, lean"):
         recipe.apply("fat", project / "params.yaml")

@@ -60,7 +60,9 @@ def test_every_flagged_package_is_looked_at() -> None:
 def test_every_backbone_has_a_licence_line(path: Path) -> None:
     for spec in (read_yaml(path).get("backbones") or {}).values():
         if spec is not None and spec["source"] != "folder":
-            name = f"`{spec['repo']}`" if spec["source"] == "hub" else f"`{spec['package']}` {spec['version']}"
+            # Pieces are known by what they make up.
+            package = spec.get("package", spec["path"]) if spec["source"] != "hub" else None
+            name = f"`{spec['repo']}`" if package is None else f"`{package}` {spec['version']}"
             assert re.search(rf"^\| {re.escape(name)} \| \w", PAGE, re.MULTILINE), f"{name} stands not in the table"
 
 

@@ -17,8 +17,15 @@ def loss_is_back(smoothed: float, constant: float) -> Collapsed:
     return Collapsed(f"smoothed loss back at {smoothed:.3f}; a constant predictor has {constant:.3f}")
 
 
+def loss_never_left(smoothed: float, constant: float) -> Collapsed:
+    return Collapsed(f"smoothed loss ends at {smoothed:.3f}, never far below a constant predictor's {constant:.3f}")
+
+
 def collapsed_with_every_seed(tried: int) -> RunError:
-    return RunError(f"training collapsed with all of {tried} initialisation seeds; lower learning_rate or raise warmup")
+    return RunError(
+        f"training collapsed with all of {tried} initialisation seeds; lower learning_rate, raise warmup, "
+        "or train on more cases or for more epochs"
+    )
 
 
 def step_does_not_fit(kept: int, there: int, helps: Sequence[str]) -> RunError:

@@ -17,15 +17,20 @@ _ARMED = 0.9
 """The guard is armed once the smoothed loss is below this share of a constant predictor's loss."""
 _SMOOTHING = 0.9
 """Weight of the past in the smoothed loss: about the last ten steps count."""
+_ENOUGH = 100
+"""Steps after which a training that has learned nothing has collapsed: a shorter one may not have begun to learn."""
+_NOTHING = 0.95
+"""Share of a constant predictor's loss above which a training has learned nothing: batches make it vary by a few %."""
 
 LOSSES = {"loss": "training", "eval_loss": "validation"}
 """The Trainer's names of the two losses, and ours."""
 
 
 class CollapseGuard(TrainerCallback):  # type: ignore[misc]
-    """Raises `Collapsed` when the loss is not finite, or back at a constant predictor's after having left it.
+    """Raises `Collapsed` when the loss is not finite, back at a constant predictor's, or never left it.
 
-    Armed once the smoothed supervised loss is 10 % below that of a predictor which knows the label shares only.
+    Armed once the smoothed supervised loss is 10 % below that of a predictor which knows the label shares only. A
+    training that ends there without having been armed collapsed in its first steps, where rates are highest.
     """
 
     def __init__(self, constant_loss: float) -> None:
@@ -39,10 +44,19 @@ class CollapseGuard(TrainerCallback):  # type: ignore[misc]
             raise messages.loss_is_not_finite()
         self.smoothed = _SMOOTHING * self.smoothed + (1 - _SMOOTHING) * loss
         self.weight = _SMOOTHING * self.weight + (1 - _SMOOTHING)
-        smoothed = self.smoothed / self.weight
-        self.armed = self.armed or smoothed < _ARMED * self.constant_loss
-        if self.armed and smoothed >= self.constant_loss:
-            raise messages.loss_is_back(smoothed, self.constant_loss)
+        self.armed = self.armed or self.mean < _ARMED * self.constant_loss
+        if self.armed and self.mean >= self.constant_loss:
+            raise messages.loss_is_back(self.mean, self.constant_loss)
+
+    @property
+    def mean(self) -> float:
+        """Of the last losses."""
+        return self.smoothed / self.weight
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Has it learned anything?"""
+        if not self.armed and state.global_step >= _ENOUGH and self.mean >= _NOTHING * self.constant_loss:
+            raise messages.loss_never_left(self.mean, self.constant_loss)
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` takes."""

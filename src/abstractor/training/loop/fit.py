@@ -6,6 +6,7 @@ the mean over all its cases, however they were cut into micro-batches.
 
 import gc
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +37,8 @@ from abstractor.training.loop.steps import Extra, Steps
 Batch = dict[str, Any]
 """Tensors of one micro-batch; `targets` has one row a case."""
 
+_SLOWER = 0.5
+"""Learning rates of a start after a collapse, as a share of those of the start before."""
 _OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": EIGHT_BIT}
 
 
@@ -49,6 +52,8 @@ class Losses(NamedTuple):
 
 
 LossFunction = Callable[[nn.Module, Batch], Losses]
+Groups = Callable[[nn.Module], list[dict[str, Any]]]
+"""Model -> optimiser groups, each with its own learning rate `lr`."""
 
 
 class Data(NamedTuple):
@@ -96,10 +101,12 @@ def fit(
     constant_loss: float,
     init_seeds: Iterable[int],
     order_seed: int,
-    groups: Callable[[nn.Module], list[dict[str, Any]]],
+    groups: Groups,
     checkpoints: Path | None = None,
 ) -> Outcome:
-    """Train; on a collapse start again with the next initialisation seed.
+    """Train; on a collapse start again with the next initialisation seed, at half the learning rates.
+
+    Where rates are too high, another seed alone collapses as the first did (docs/evidence/experiments.md).
 
     A run that goes on from checkpoints goes on as an unbroken one: it reads what came before the checkpoint again,
     since augmentation draws as it reads, and where an initialisation had collapsed it collapses again. How far two
@@ -121,7 +128,7 @@ def fit(
         RunError: training collapsed with every allowed seed, or the machine cannot do it (see `faults`).
     """
     tried: list[int] = []
-    for init_seed, _ in zip(init_seeds, range(settings.restarts + 1), strict=False):
+    for attempt, init_seed in enumerate(islice(init_seeds, settings.restarts + 1)):
         tried.append(init_seed)
         torch.manual_seed(init_seed)
         model = build(init_seed)
@@ -130,14 +137,15 @@ def fit(
         with TemporaryDirectory(prefix="abstractor-") as scratch:
             folder = (checkpoints or Path(scratch)) / str(init_seed)
             with explained(model, compute.device, Load.of(settings)):
+                slower = partial(_slowed, _SLOWER**attempt, groups)
                 trainer = _CaseTrainer(
-                    model, losses, data, settings, compute, constant_loss, order_seed, groups, folder
+                    model, losses, data, settings, compute, constant_loss, order_seed, slower, folder
                 )
                 try:
                     with cpu_kernels.installed(model, compute.device):
                         trainer.run()
                 except Collapsed as collapse:
-                    print(f"training collapsed ({collapse}); trying the next initialisation seed", flush=True)
+                    print(f"start {attempt + 1} of {settings.restarts + 1} collapsed: {collapse}", flush=True)
                 else:
                     trainer.average.swap(model)
                     trainer.best.restore(model)  # where there is a validation; of an average, too
@@ -168,6 +176,11 @@ def decay_groups(parameters: Iterable[tuple[str, nn.Parameter]], rate: float, de
     ]
 
 
+def _slowed(share: float, groups: Groups, model: nn.Module) -> list[dict[str, Any]]:
+    """Optimiser groups at a share of their rates."""
+    return [group | {"lr": share * group["lr"]} for group in groups(model)]
+
+
 class _CaseTrainer(ResumableTrainer):
     """The Trainer with steps made of micro-batches of cases."""
 
@@ -180,7 +193,7 @@ class _CaseTrainer(ResumableTrainer):
         compute: Compute,
         constant_loss: float,
         order_seed: int,
-        groups: Callable[[nn.Module], list[dict[str, Any]]],
+        groups: Groups,
         folder: Path,
     ) -> None:
         self.losses, self.data, self.settings, self.compute, self.groups = losses, data, settings, compute, groups

@@ -61,4 +61,4 @@ class Training(Strict):
     optimizer: Literal["adamw", "adamw_8bit"]
     """adamw, or adamw_8bit (bitsandbytes): moments of one byte each in the place of four, but for embeddings."""
     restarts: Annotated[int, Field(ge=0, le=20)]
-    """Fresh starts after a collapse, each with the next initialisation seed, 0 to 20."""
+    """Fresh starts after a collapse, each with the next seed and half the rates of the one before, 0 to 20."""

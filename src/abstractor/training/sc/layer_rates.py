@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from abstractor.base.messages import classifiers as messages
+from abstractor.training.loop.callbacks import dropout_rates
 
 Named = tuple[str, nn.Parameter]
 
@@ -36,6 +37,8 @@ def by_depth(backbone: Any) -> list[list[Named]]:
 def freeze(backbone: Any, layers: int) -> None:
     """Keep the embeddings and the lowest `layers` layers, adapters included, as they are.
 
+    Where these are all layers, the backbone's dropout is off as well: its states are features for what comes after.
+
     Raises:
         RunError: the backbone has fewer layers.
     """
@@ -45,6 +48,9 @@ def freeze(backbone: Any, layers: int) -> None:
         raise messages.too_few_layers(found, layers)
     for _, weight in (named for depth in depths[: layers + 1] for named in depth):
         weight.requires_grad = False
+    if layers == found:
+        for module, name, _ in dropout_rates(backbone):
+            setattr(module, name, 0.0)
 
 
 def rates(backbone: Any, peak: float, decay: float) -> list[tuple[float, list[Named]]]:

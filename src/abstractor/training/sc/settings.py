@@ -46,7 +46,8 @@ class ScModel(Training):
     layer_decay: Rate
     """Each layer's rate as a share of that of the layer above, the embeddings lowest, above 0 to 1 (off: all alike)."""
     frozen_layers: Annotated[int, Field(ge=0)] | None
-    """The lowest layers that are not trained, the embeddings with them, 0 (the embeddings alone) and up; null: none."""
+    """The lowest layers that are not trained, the embeddings with them, 0 (the embeddings alone) and up; null: none.
+    All of them: a frozen encoder without dropout, whose head alone learns."""
     attention: Literal["auto", "eager", "sdpa", "flash"] = "auto"
     """auto (what the architecture is known to compute rightly), eager, sdpa or flash (training of DeBERTa-v2 and v3 on
     a GPU of compute capability 8.0 or more, without lora; the package disentangled-flash)."""

@@ -1,6 +1,7 @@
 """The loop on a model of one number, so that every step can be followed."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -106,6 +107,43 @@ def test_the_guard_fires_when_the_loss_returns_to_the_constant_predictors() -> N
     with pytest.raises(Collapsed, match="a constant predictor has"):
         for _ in range(200):
             guard.watch(1.05)
+
+
+@pytest.mark.parametrize(
+    ("steps", "loss", "collapsed"), [(100, 0.96, True), (99, 0.96, False), (100, 0.94, False), (300, 1.2, True)]
+)
+def test_a_long_training_that_never_left_the_constant_predictors_loss_has_collapsed(
+    steps: int, loss: float, collapsed: bool
+) -> None:
+    with pytest.raises(RunError) if collapsed else nullcontext():
+        run(epochs=steps, constant_loss=1 / loss, loss=constant, restarts=0)
+
+
+def constant(model: nn.Module, batch: dict[str, Any]) -> Losses:
+    """1 whatever the weights are."""
+    loss = torch.ones(len(batch["targets"])) + 0 * model.value
+    return Losses(loss, loss.detach())
+
+
+def test_each_new_start_has_half_the_rates() -> None:
+    def moved(model: nn.Module) -> float:
+        return abs(float(model.value.detach()))
+
+    starts: list[nn.Module] = []
+
+    def build(seed: int) -> nn.Module:
+        starts.append(Number(0.0))
+        return starts[-1]
+
+    def never(model: nn.Module, batch: dict[str, Any]) -> Losses:
+        """Learns, and is not finite at the second step."""
+        loss = losses(model, batch)
+        return Losses(loss.total, loss.supervised if moved(model) == 0 else torch.full((5,), torch.nan))
+
+    with pytest.raises(RunError, match="all of 3 initialisation seeds"):
+        run(micro=5, epochs=2, build=build, loss=never)
+    # Adam's first step is as long as its rate, 0.1; of two steps the schedule's first has all of it.
+    assert [moved(model) for model in starts] == pytest.approx([0.1, 0.05, 0.025], rel=1e-3)
 
 
 def test_one_bad_step_does_not_fire_the_guard() -> None:

@@ -18,7 +18,7 @@ from abstractor.training.lessons.targets import of_labels
 from abstractor.training.loop.fit import Outcome
 from abstractor.training.sc.losses import Terms, rdrop_loss, supervised_loss
 from abstractor.training.sc.settings import ScModel
-from abstractor.training.sc.train import loss_function, optimiser_groups, train
+from abstractor.training.sc.train import learner, loss_function, optimiser_groups, train
 
 NONE = float("nan")
 CPU = Compute(torch.device("cpu"), torch.float32, "test")
@@ -157,6 +157,31 @@ def test_all_extras_together_learn_and_leave_frozen_weights_alone(
     before, after = FORMS["concatenated"].build(params, codebook).backbone, outcome.model.backbone
     assert torch.equal(before.embeddings.word_embeddings.weight, after.embeddings.word_embeddings.weight)
     assert not torch.equal(before.encoder.layer[0].output.dense.weight, after.encoder.layer[0].output.dense.weight)
+
+
+def test_a_frozen_encoder_gives_the_same_features_and_the_head_alone_learns(
+    project: Path,
+    settings: dict[str, Any],
+    codebook: Codebook,
+    cases: pd.DataFrame,
+    labels: pd.DataFrame,
+    batch: dict[str, Any],
+) -> None:
+    params = ScModel(**settings | {"frozen_layers": 2, "epochs": 40, "head_learning_rate": 0.1, "head_dropout": 0.0})
+    model = learner(params, "concatenated", codebook, torch.float32).train()
+    rows = {key: value for key, value in batch.items() if key != "targets"}
+    assert torch.equal(model(**rows), model(**rows)), "dropout"
+    loss_function(params, 1.0, Layout.of(codebook))(model, batch).total.sum().backward()
+    assert {name for name, weight in model.named_parameters() if weight.grad is not None} == {
+        "head.weight",
+        "head.bias",
+    }
+
+    outcome = train(params, 0.5, "concatenated", codebook, learned(codebook, cases, labels), CPU, (7, "m", 0))
+    before, after = (one.backbone.state_dict() for one in (model, outcome.model))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    training = [loss for _, part, loss in outcome.curve if part == "training"]
+    assert training[-1] < 0.8 * training[0]
 
 
 @pytest.mark.parametrize(
