@@ -52,6 +52,8 @@ def lines(new: dict[str, Any], old: dict[str, Any], revision: str) -> Iterator[s
     yield f"{'system: mean F1':{NAMES}} {'now':>9} {revision[:12]:>12} {'change':>9}"
     systems = [{name: score["f1"] for name, score in scores["systems"].items()} for scores in (new, old)]
     yield from _rows(*systems)
+    low, high = new["interval"]["low"], new["interval"]["high"]
+    yield f"{'95 % interval of the ensemble':{NAMES}} " + ("none" if low is None else f"{low:g} to {high:g}")
     yield "\nvariable: F1 of the ensemble"
     yield from _rows(*({name: f1 for name, f1 in scores["f1"].items() if name != "mean"} for scores in (new, old)))
 

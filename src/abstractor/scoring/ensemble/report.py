@@ -89,15 +89,15 @@ def score_table(
         groups: uid -> group, drawn together for the intervals; None: each case stands alone.
 
     Returns:
-        `cases`; `f1` of the ensemble, its 95 % `interval`; the mean F1 of all `systems`; the `difference` of each
-        from the baseline with its paired interval. Withheld and rounded by `small_counts.scores`.
+        `cases`; `f1` of the ensemble, its `interval` as of `metrics.score_interval`; the mean F1 of all `systems`; the
+        `difference` of each from the baseline with its paired interval. Withheld and rounded by `small_counts.scores`.
     """
     points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
     means = metrics.bootstrap(codebook, labels, decisions, resamples, derive_seed(seed, "resamples"), groups)
     table = {
         "cases": len(decisions[ENSEMBLE]),
         "f1": points[ENSEMBLE],
-        "interval": metrics.interval(means[ENSEMBLE]),
+        "interval": metrics.score_interval(codebook, labels, decisions[ENSEMBLE], means[ENSEMBLE]),
         "systems": {name: {"f1": point["mean"]} for name, point in points.items()},
         "difference": {
             name: {"difference": points[name]["mean"] - points[BASELINE]["mean"]}
@@ -146,6 +146,9 @@ def lines(table: Mapping[str, Any]) -> str:
         gain = table["difference"].get(name)
         against = f"{gain['difference']:<+9} {gain['low']:+} to {gain['high']:+}" if gain else ""
         found.append(f"{name:<16} {system['f1']:<9} {against}".rstrip())
+    low, high = table["interval"]["low"], table["interval"]["high"]
+    few = f"no interval, more than {metrics.THIN:.0%} of the variables have fewer than {metrics.FEW} true labels"
+    found.append(f"mean F1 of the ensemble: {few if low is None else f'{low} to {high} (95 %)'}")
     return "\n".join(found)
 
 
