@@ -80,7 +80,20 @@ def bootstrap(
     seed: int,
     groups: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """Mean F1 of each system on the same resamples of the cases (drawn with replacement).
+    """(resamples, systems) mean F1 of `bootstrap_by_variable`; the difference of two columns is a paired bootstrap."""
+    drawn = bootstrap_by_variable(codebook, labels, systems, resamples, seed, groups)
+    return pd.DataFrame({name: of_it.mean(axis=1) for name, of_it in drawn.items()})
+
+
+def bootstrap_by_variable(
+    codebook: Codebook,
+    labels: pd.DataFrame,
+    systems: Mapping[str, pd.DataFrame],
+    resamples: int,
+    seed: int,
+    groups: pd.Series | None = None,
+) -> dict[str, pd.DataFrame]:
+    """F1 of each system on the same resamples of the cases (drawn with replacement).
 
     Copies are drawn together (the cluster bootstrap of Davison and Hinkley 1997, section 3.8): a case that stands in
     the table twice tells no more than once.
@@ -94,20 +107,21 @@ def bootstrap(
         groups: uid -> group of at least these cases; None: each stands alone.
 
     Returns:
-        (resamples, systems); the difference of two columns is a paired bootstrap.
+        System -> (resamples, variables) F1.
     """
     uids = next(iter(systems.values())).index
     counted = {name: counts(codebook, labels, decisions.loc[uids]) for name, decisions in systems.items()}
     number = pd.factorize(uids if groups is None else groups.loc[uids])[0]
     rng, drawn = np.random.default_rng(seed), int(number.max(initial=-1)) + 1
-    block, means = max(1, _BLOCK // max(len(uids), 1)), []
+    block, found = max(1, _BLOCK // max(len(uids), 1)), []
     for start in range(0, resamples, block):
         rows = min(block, resamples - start)
         draws = rng.integers(0, drawn, size=(rows, drawn)) + drawn * np.arange(rows)[:, None]
         times = np.bincount(draws.ravel(), minlength=rows * drawn).reshape(rows, drawn).astype(np.float64)
         weights = times[:, number]
-        means.append(np.stack([f1(each, weights).mean(axis=1) for each in counted.values()], axis=1))
-    return pd.DataFrame(np.concatenate(means), columns=list(counted))
+        found.append(np.stack([f1(each, weights) for each in counted.values()]))
+    drawn = np.concatenate(found, axis=1)
+    return {name: pd.DataFrame(of_it, columns=list(codebook.names)) for name, of_it in zip(counted, drawn, strict=True)}
 
 
 def interval(values: pd.Series) -> dict[str, float]:

@@ -102,7 +102,7 @@ def judged(cases: int, right: float, seed: int) -> tuple[pd.DataFrame, pd.DataFr
     return labels, decisions
 
 
-def coverage(cases: int, right: float, samples: int = 300) -> dict[str, float]:
+def coverage(cases: int, right: float, samples: int = 200) -> dict[str, float]:
     """How often an interval of the score holds the population's, where there is one; and how often there is one."""
     found = []
     for seed in range(samples):
@@ -117,7 +117,7 @@ def coverage(cases: int, right: float, samples: int = 300) -> dict[str, float]:
 
 def test_the_interval_of_a_score_covers_where_rare_codes_pull_it_down() -> None:
     found = coverage(150, 0.8)
-    # Measured: .91 and .85.
+    # Measured: .92 and .82.
     assert found["basic"] >= 0.9 and found["percentile"] < 0.88 and found["given"] > 0.5
 
 
@@ -129,7 +129,7 @@ def test_with_too_few_true_labels_there_is_no_interval() -> None:
 def test_the_interval_of_a_difference_covers() -> None:
     """Percentiles, since what pulls the F1 of few cases down pulls both systems."""
     found = []
-    for seed in range(300):
+    for seed in range(150):
         labels, better = judged(150, 0.8, seed)
         coin = np.random.default_rng((seed, 1)).random(better.shape) < 0.5
         worse = better.where(coin, judged(150, 0.6, seed)[1])
