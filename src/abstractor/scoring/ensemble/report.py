@@ -163,6 +163,14 @@ def lines(table: Mapping[str, Any]) -> str:
     return "\n".join(found)
 
 
+def meaning(folds: int) -> str:
+    """What out-of-fold scores say of new cases (docs/evidence/experiments.md has by how much), for the terminal."""
+    return (
+        f"out-of-fold: single models, each of {folds - 1}/{folds} of the cases; new cases get the mean of {folds}: "
+        "expect a little more"
+    )
+
+
 def f1_plot(codebook: Codebook, tables: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Rows `variable`, `system`, `f1` of the score tables of systems, as released; no row where an F1 is withheld."""
     rows = [

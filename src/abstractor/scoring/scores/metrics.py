@@ -120,8 +120,8 @@ def bootstrap_by_variable(
         times = np.bincount(draws.ravel(), minlength=rows * drawn).reshape(rows, drawn).astype(np.float64)
         weights = times[:, number]
         found.append(np.stack([f1(each, weights) for each in counted.values()]))
-    drawn = np.concatenate(found, axis=1)
-    return {name: pd.DataFrame(of_it, columns=list(codebook.names)) for name, of_it in zip(counted, drawn, strict=True)}
+    tables = (pd.DataFrame(of_it, columns=list(codebook.names)) for of_it in np.concatenate(found, axis=1))
+    return dict(zip(counted, tables, strict=True))
 
 
 def interval(values: pd.Series) -> dict[str, float]:
