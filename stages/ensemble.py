@@ -65,6 +65,7 @@ def main() -> None:
     report.write_plot(METRICS / "plots/f1.csv", report.f1_plot(book, {report.BASELINE: below, report.ENSEMBLE: table}))
     report.write_plot(METRICS / "plots/reliability.csv", report.reliability_plot(book, labels, blended, smallest))
     print(report.lines(table))
+    print(report.meaning(assignment.nunique()))
 
 
 if __name__ == "__main__":

@@ -52,8 +52,16 @@ def lines(new: dict[str, Any], old: dict[str, Any], revision: str) -> Iterator[s
     yield f"{'system: mean F1':{NAMES}} {'now':>9} {revision[:12]:>12} {'change':>9}"
     systems = [{name: score["f1"] for name, score in scores["systems"].items()} for scores in (new, old)]
     yield from _rows(*systems)
-    yield "\nvariable: F1 of the ensemble"
-    yield from _rows(*({name: f1 for name, f1 in scores["f1"].items() if name != "mean"} for scores in (new, old)))
+    low, high = new["interval"]["low"], new["interval"]["high"]
+    yield f"{'95 % interval of the ensemble':{NAMES}} " + ("none" if low is None else f"{low:g} to {high:g}")
+    yield "\nvariable: F1 of the ensemble; * not surely above the baseline's"
+    marks = {name: "* " for name in new["no_gain"]}
+    yield from _rows(
+        *(
+            {marks.get(name, "") + name: f1 for name, f1 in scores["f1"].items() if name != "mean"}
+            for scores in (new, old)
+        )
+    )
 
 
 def _rows(new: dict[str, float | None], old: dict[str, float | None]) -> Iterator[str]:

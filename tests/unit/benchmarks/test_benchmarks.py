@@ -72,5 +72,5 @@ def test_every_benchmark_is_in_the_page_and_in_make_bench() -> None:
         "exposure",
         "company",
     }
-    shared |= {"grouped_attention", "deberta_attention", "company", "blends", "collapse"}
+    shared |= {"grouped_attention", "deberta_attention", "company", "blends", "collapse", "intervals", "harm"}
     assert {path.stem for path in folder.glob("*.py")} - shared == set(table.TITLES)

@@ -10,6 +10,8 @@ import scores
 OLD = {"systems": {"ensemble": {"f1": 0.5}, "baseline": {"f1": 0.25}}, "f1": {"Rare": None, "Note": 0.5, "mean": 0.5}}
 NEW = {
     "systems": {"baseline": {"f1": 0.25}, "ensemble": {"f1": 0.625}, "x" * 99: {"f1": 0.125}},
+    "interval": {"low": 0.5, "high": 0.75},
+    "no_gain": ["Rare"],
     "f1": {"Rare": 0.25, "Note": 0.75, "Other": None, "mean": 0.625},
 }
 
@@ -21,9 +23,10 @@ def test_what_changed_stands_beside_what_was() -> None:
         ["baseline", "0.25", "0.25", "+0"],
         ["x" * scores.NAMES, "0.125", "-"],
     ]
-    assert found[5:] == [
+    assert found[4] == ["95", "%", "interval", "of", "the", "ensemble", "0.5", "to", "0.75"]
+    assert found[6:] == [
         ["Note", "0.75", "0.5", "+0.25"],
-        ["Rare", "0.25", "withheld"],
+        ["*", "Rare", "0.25", "withheld"],
         ["Other", "withheld", "-"],
     ]
 

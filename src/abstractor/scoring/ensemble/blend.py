@@ -29,7 +29,8 @@ class EnsembleParams(Strict):
     """The section `ensemble` of params.yaml."""
 
     prior: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    """Strength of the pull to equal weights, above 0: of a ridge on the weights of the models' log-probabilities."""
+    """Strength of the pull of a variable's weights to those that serve all variables, above 0: of a ridge on the
+    weights of the models' log-probabilities."""
     linear: bool
     """true: the baseline's TF-IDF and logistic regression is blended in as one more member, which costs no time. The
     models alone are blended as well: a T4 bundle decides by that blend, since the member's words are narrative text."""
@@ -79,19 +80,28 @@ def members(
 def fit(codebook: Codebook, tables: Mapping[str, pd.DataFrame], labels: pd.DataFrame, prior: float) -> Blend:
     """Weights and biases by maximum likelihood with a prior, then thresholds on the blend, both on the coded cases.
 
+    The weights of a variable are pulled to those that serve all variables together, since few cases of a rare code do
+    not tell a useless model from a good one, and all variables do (an empirical Bayes prior: Efron and Morris 1975, doi
+    10.1080/01621459.1975.10479864). A model with large log-probabilities moves the pool more, and is pulled as much
+    more.
+
     Args:
         codebook: gives the variables.
         tables: model -> predictions table, all of the same cases.
         labels: at least those cases, int16 codes, -1 where not coded.
         prior: of `calibration.fit`.
     """
-    weights, bias = {}, {}
+    weights, bias, given, true = {}, {}, [], []
     codes = labels.loc[next(iter(tables.values())).index]
-    for variable, given in _by_variable(codebook, tables):
-        true = codes[variable.name].to_numpy()
-        coded = true != NOT_CODED
-        number = (true[coded, None] == np.array(variable.codes)).argmax(axis=1)
-        fitted = calibration.fit(given[:, coded], number, prior)
+    for variable, of_models in _by_variable(codebook, tables):
+        found = codes[variable.name].to_numpy()
+        coded = found != NOT_CODED
+        given.append(of_models[:, coded])
+        true.append((found[coded, None] == np.array(variable.codes)).argmax(axis=1))
+    center = calibration.common_weights(given, true, prior)
+    for variable, of_models, number in zip(codebook.variables, given, true, strict=True):
+        strength = prior * np.maximum(calibration.spread(of_models), 1) if len(number) else prior
+        fitted = calibration.fit(of_models, number, strength, center)
         weights[variable.name] = dict(zip(tables, fitted.weights.tolist(), strict=True))
         bias[variable.name] = fitted.bias.tolist()
     blend = Blend(weights, bias, {})

@@ -89,15 +89,18 @@ def score_table(
         groups: uid -> group, drawn together for the intervals; None: each case stands alone.
 
     Returns:
-        `cases`; `f1` of the ensemble, its 95 % `interval`; the mean F1 of all `systems`; the `difference` of each
-        from the baseline with its paired interval. Withheld and rounded by `small_counts.scores`.
+        `cases`; `f1` of the ensemble, its `interval` as of `metrics.score_interval`; the mean F1 of all `systems`; the
+        `difference` of each from the baseline with its paired interval. Withheld and rounded by `small_counts.scores`.
+        `no_gain`: the variables whose F1 is not surely above the baseline's, of those where both may be released.
     """
     points = {name: metrics.scores(codebook, labels, table) for name, table in decisions.items()}
-    means = metrics.bootstrap(codebook, labels, decisions, resamples, derive_seed(seed, "resamples"), groups)
+    drawing = derive_seed(seed, "resamples")
+    drawn = metrics.bootstrap_by_variable(codebook, labels, decisions, resamples, drawing, groups)
+    means = {name: of_it.mean(axis=1) for name, of_it in drawn.items()}
     table = {
         "cases": len(decisions[ENSEMBLE]),
         "f1": points[ENSEMBLE],
-        "interval": metrics.interval(means[ENSEMBLE]),
+        "interval": metrics.score_interval(codebook, labels, decisions[ENSEMBLE], means[ENSEMBLE]),
         "systems": {name: {"f1": point["mean"]} for name, point in points.items()},
         "difference": {
             name: {"difference": points[name]["mean"] - points[BASELINE]["mean"]}
@@ -106,7 +109,13 @@ def score_table(
             if name != BASELINE
         },
     }
-    return small_counts.scores(codebook, labels, decisions[ENSEMBLE], table, smallest)
+    released = small_counts.scores(codebook, labels, decisions[ENSEMBLE], table, smallest)
+    if "f1" not in released:
+        return released
+    gains = drawn[ENSEMBLE] - drawn[BASELINE]
+    rests_on = small_counts.bases(codebook, labels, decisions[BASELINE])
+    told = [name for name, basis in rests_on.items() if released["f1"][name] is not None and basis.fewest >= smallest]
+    return released | {"no_gain": [name for name in told if metrics.interval(gains[name])["low"] <= 0]}
 
 
 def by_fold(
@@ -146,7 +155,20 @@ def lines(table: Mapping[str, Any]) -> str:
         gain = table["difference"].get(name)
         against = f"{gain['difference']:<+9} {gain['low']:+} to {gain['high']:+}" if gain else ""
         found.append(f"{name:<16} {system['f1']:<9} {against}".rstrip())
+    low, high = table["interval"]["low"], table["interval"]["high"]
+    few = f"no interval, more than {metrics.THIN:.0%} of the variables have fewer than {metrics.FEW} true labels"
+    found.append(f"mean F1 of the ensemble: {few if low is None else f'{low} to {high} (95 %)'}")
+    told = sum(f1 is not None for name, f1 in table["f1"].items() if name != "mean")
+    found.append(f"no_gain: {len(table['no_gain'])} of {told} variables are not surely above the baseline")
     return "\n".join(found)
+
+
+def meaning(folds: int) -> str:
+    """What out-of-fold scores say of new cases (docs/evidence/experiments.md has by how much), for the terminal."""
+    return (
+        f"out-of-fold: single models, each of {folds - 1}/{folds} of the cases; new cases get the mean of {folds}: "
+        "expect a little more"
+    )
 
 
 def f1_plot(codebook: Codebook, tables: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -6,6 +6,8 @@ Platt's sigmoid (Platt 1999, Probabilistic Outputs for Support Vector Machines) 
 scaling with biases (Guo et al. 2017, arXiv 1706.04599) for another.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +20,8 @@ _BIAS_PRIOR = 0.1
 """Strength of the pull of the biases to 0: next to none, it keeps those of codes that no case has finite."""
 _STEPS, _TOLERANCE, _SMALLEST_SHARE = 100, 1e-12, 1e-9
 """Of Newton's method: steps at most, the relative gain that ends it, the share of a step below which none is taken."""
+_ENOUGH = 10_000
+"""Cases of a variable, evenly spaced, that weights common to many variables are fitted to: more cost memory alone."""
 _LEAST = 0.02
 """Smallest weight: whatever a model finds more probable must not make the pool less so."""
 
@@ -31,46 +35,59 @@ class Calibration(NamedTuple):
     """(codes,)."""
 
 
-def fit(given: np.ndarray, true: np.ndarray, prior: float) -> Calibration:
+def fit(
+    given: np.ndarray, true: np.ndarray, prior: float | np.ndarray, center: np.ndarray | None = None
+) -> Calibration:
     """Fit weights and biases by maximum likelihood with a ridge.
 
-    Minimises  -sum_i log p_i(true_i) + prior/2 sum_m (w_m - 1/M)^2 + .05 sum_c b_c^2  for
+    Minimises  -sum_i log p_i(true_i) + 1/2 sum_m prior_m (w_m - center_m)^2 + .05 sum_c b_c^2  for
     p_i(c) ~ exp(b_c + sum_m w_m log p_mi(c)), which is convex.
 
     Args:
         given: (models, cases, codes) probabilities.
         true: (cases,) number of each case's code.
-        prior: strength of the pull to equal weights of sum 1, above 0. Without cases the weights are these.
+        prior: strength of the pull to `center`, above 0; (models,) or one for all.
+        center: (models,) weights, also those without cases; None: equal ones of sum 1.
 
     Returns:
         What `apply` takes.
     """
     models, cases, codes = given.shape
-    equal, logs = np.full(models, 1 / models), _logs(given)
+    center = np.full(models, 1 / models) if center is None else center
+    prior = np.broadcast_to(prior, (models,))
     if not cases:
-        return Calibration(equal, np.zeros(codes))
+        return Calibration(center, np.zeros(codes))
     if codes == 2:
-        return _binary(logs[:, :, 1] - logs[:, :, 0], true, equal, prior)
-    # A row a case and code: sums over models, and over cases and codes, are then products with one matrix.
-    rows, numbers = np.ascontiguousarray(logs.reshape(models, -1).T), np.arange(cases)
+        logs = _logs(given)
+        return _binary(logs[:, :, 1] - logs[:, :, 0], true, center, prior)
+    return _together([given], [true], center, prior)
 
-    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
-        weights, bias = values[:models], values[models:]
-        found = (rows @ weights).reshape(cases, codes) + bias
-        found -= found.max(axis=1, keepdims=True)
-        value = -found[numbers, true].sum()
-        np.exp(found, out=found)
-        total = found.sum(axis=1)
-        found /= total[:, None]
-        found[numbers, true] -= 1
-        pull = weights - equal
-        value += np.log(total).sum() + prior / 2 * pull @ pull + _BIAS_PRIOR / 2 * bias @ bias
-        slopes = found.ravel() @ rows + prior * pull
-        return value, np.concatenate([slopes, found.sum(axis=0) + _BIAS_PRIOR * bias])
 
-    start, bounds = np.concatenate([equal, np.zeros(codes)]), [(_LEAST, None)] * models + [(None, None)] * codes
-    values = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return Calibration(values[:models], values[models:])
+def common_weights(given: Sequence[np.ndarray], true: Sequence[np.ndarray], prior: float) -> np.ndarray:
+    """The weights that serve several variables best, each with biases of its own: what the models are worth in all.
+
+    Args:
+        given: of each variable as in `fit`, of the same models.
+        true: likewise.
+        prior: strength of the pull to equal weights of sum 1, above 0.
+
+    Returns:
+        (models,).
+    """
+    models = given[0].shape[0]
+    steps = [slice(None, None, max(1, len(codes) // _ENOUGH)) for codes in true]
+    given = [each[:, step] for each, step in zip(given, steps, strict=True)]
+    true = [codes[step] for codes, step in zip(true, steps, strict=True)]
+    return _together(given, true, np.full(models, 1 / models), np.full(models, prior)).weights
+
+
+def spread(given: np.ndarray) -> np.ndarray:
+    """(models,) variance over the cases of `given` as of `fit`, of log odds where there are two codes.
+
+    A weight moves the pool by as much as the model's log-probabilities move.
+    """
+    logs = _logs(given)
+    return np.asarray(2 * (logs - logs.mean(axis=2, keepdims=True)).var(axis=1).sum(axis=1))
 
 
 def apply(fitted: Calibration, given: np.ndarray) -> np.ndarray:
@@ -78,15 +95,46 @@ def apply(fitted: Calibration, given: np.ndarray) -> np.ndarray:
     return np.asarray(softmax(np.tensordot(fitted.weights, _logs(given), 1) + fitted.bias, axis=1))
 
 
-def _binary(odds: np.ndarray, true: np.ndarray, equal: np.ndarray, prior: float) -> Calibration:
+def _together(
+    given: Sequence[np.ndarray], true: Sequence[np.ndarray], center: np.ndarray, prior: np.ndarray
+) -> Calibration:
+    """`fit` of one or more variables with the same weights; the biases of all, one after the other."""
+    models = len(center)
+    # A row a case and code: sums over models, and over cases and codes, are then products with one matrix.
+    tables = [np.ascontiguousarray(_logs(each).reshape(models, -1).T) for each in given]
+    ends = np.cumsum([models, *(each.shape[2] for each in given)])
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, pull, biases = values[:models], values[:models] - center, values[models:]
+        value = prior @ pull**2 / 2 + _BIAS_PRIOR / 2 * biases @ biases
+        slopes = np.concatenate([prior * pull, _BIAS_PRIOR * biases])
+        for rows, codes, (start, end) in zip(tables, true, pairwise(ends), strict=True):
+            numbers, found = np.arange(len(codes)), (rows @ weights).reshape(-1, end - start) + values[start:end]
+            found -= found.max(axis=1, keepdims=True)
+            value -= found[numbers, codes].sum()
+            np.exp(found, out=found)
+            total = found.sum(axis=1)
+            value += np.log(total).sum()
+            found /= total[:, None]
+            found[numbers, codes] -= 1
+            slopes[:models] += found.ravel() @ rows
+            slopes[start:end] += found.sum(axis=0)
+        return float(value), slopes
+
+    start, free = np.append(center, np.zeros(ends[-1] - models)), [(None, None)] * (ends[-1] - models)
+    values = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(_LEAST, None)] * models + free).x
+    return Calibration(values[:models], values[models:])
+
+
+def _binary(odds: np.ndarray, true: np.ndarray, center: np.ndarray, prior: np.ndarray) -> Calibration:
     """`fit` of (models, cases) log odds, one number a case and model, in a few steps.
 
     Projected Newton steps (Bertsekas 1982, doi 10.1137/0320018), halved until the loss falls: full ones may diverge.
     """
     rows = np.column_stack([*odds, np.ones(odds.shape[1])])
     # Two biases, half of their difference each, are pulled half as much as one.
-    ridge, center = np.append(np.full_like(equal, prior), _BIAS_PRIOR / 2), np.append(equal, 0.0)
-    least, hits = np.append(np.full_like(equal, _LEAST), -np.inf), rows[true == 1].sum(axis=0)
+    ridge, center = np.append(prior, _BIAS_PRIOR / 2), np.append(center, 0.0)
+    least, hits = np.append(np.full_like(prior, _LEAST), -np.inf), rows[true == 1].sum(axis=0)
 
     def loss(values: np.ndarray) -> float:
         return float(np.logaddexp(0, rows @ values).sum() - hits @ values + ridge @ (values - center) ** 2 / 2)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import harm
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +41,7 @@ def labelled(cases: int, skill: dict[str, tuple[float, float]]) -> tuple[pd.Data
 
 def test_each_variable_leans_on_the_model_that_knows_it() -> None:
     labels, tables = labelled(400, {"reads_notes": (0.9, 0.0), "reads_places": (0.0, 2.0)})
-    fitted = blend.fit(CODEBOOK, tables, labels, prior=5.0)
+    fitted = blend.fit(CODEBOOK, tables, labels, prior=1.0)
     assert fitted.weights["Note"]["reads_notes"] > 5 * fitted.weights["Note"]["reads_places"]
     assert fitted.weights["Place"]["reads_places"] > 5 * fitted.weights["Place"]["reads_notes"]
     assert set(fitted.thresholds) == {"Note"}
@@ -92,10 +93,15 @@ def sharpened(table: pd.DataFrame) -> pd.DataFrame:
 def test_what_is_not_coded_moves_nothing() -> None:
     labels, tables = labelled(200, {"a": (0.8, 0.5), "b": (0.3, 0.5)})
     labels.loc[labels.index[100:], "Note"] = -1
+    labels.loc[labels.index[100:], "Place"] = -1
     half = {name: table.iloc[:100] for name, table in tables.items()}
     masked = blend.fit(CODEBOOK, tables, labels, prior=1.0)
     assert masked.weights["Note"] == pytest.approx(blend.fit(CODEBOOK, half, labels, prior=1.0).weights["Note"])
     labels["Note"] = np.int16(-1)
+    # Without a coded case the weights are those that serve the other variables.
+    alone = blend.fit(CODEBOOK, tables, labels, prior=1.0).weights
+    assert alone["Note"] == pytest.approx(alone["Place"], rel=0.15)
+    labels["Place"] = np.int16(-1)
     assert blend.fit(CODEBOOK, tables, labels, prior=1.0).weights["Note"] == {"a": 0.5, "b": 0.5}
 
 
@@ -131,3 +137,13 @@ def test_an_ensemble_of_something_else_is_refused(tmp_path: Path, change: dict[s
 def test_a_missing_ensemble_says_what_makes_it(tmp_path: Path) -> None:
     with pytest.raises(BlendError, match=r"blend.json is missing; run `dvc repro ensemble`"):
         blend.read(tmp_path / "blend.json", CODEBOOK, ["a", "b"])
+
+
+@pytest.mark.parametrize(("kind", "seeds"), [("noise", 2), ("sure and wrong", 4), ("collapsed", 4)])
+def test_members_of_no_use_do_not_pull_the_blend_below_a_good_one(kind: str, seeds: int) -> None:
+    # A pull to equal weights loses .02 and more with the first two.
+    assert harm.gains([kind] * 3, 240, seeds).mean() > -0.012
+
+
+def test_other_good_members_are_worth_what_they_know() -> None:
+    assert harm.gains(["good"] * 3, 240, 2).mean() > 0.1

@@ -86,7 +86,33 @@ def test_score_table_compares_every_system_with_the_baseline(labels: pd.DataFram
     assert table["difference"]["ensemble"] == {"difference": 0.5, "low": 0.5, "high": 0.5}
     lines = report.lines(table).splitlines()
     assert lines[1].split() == ["ensemble", "1.0", "+0.5", "+0.5", "to", "+0.5"]
-    assert len(lines) == 4
+    assert lines[4:] == [
+        "mean F1 of the ensemble: 1.0 to 1.0 (95 %)",
+        "no_gain: 1 of 2 variables are not surely above the baseline",
+    ]
+    assert table["no_gain"] == ["Place"]
+
+
+def test_no_gain_is_told_where_both_f1s_are(labels: pd.DataFrame) -> None:
+    rng = np.random.default_rng(2)
+    ours, theirs = labels.copy(), labels.copy()
+    for decisions, wrong in ((ours, 20), (theirs, 40)):
+        decisions.loc[rng.permutation(labels.index)[:wrong], "Note"] ^= 1
+        decisions.loc[rng.permutation(labels.index)[:30], "Place"] = 5
+    found = []
+    for table in (theirs, labels):
+        # Against itself there is nothing to gain; a baseline that is right throughout has too few wrong to be told.
+        decided = {"baseline": table, "ensemble": ours}
+        found.append(report.score_table(CODEBOOK, labels, decided, 200, seed=7, smallest=10)["no_gain"])
+    assert found == [["Place"], []]
+
+
+def test_without_enough_true_labels_there_is_no_interval(labels: pd.DataFrame) -> None:
+    for few in (4, 5):
+        labels["Note"] = (np.arange(150) < few).astype(np.int16)
+        table = report.score_table(CODEBOOK, labels, {"baseline": labels, "ensemble": labels}, 20, 7, smallest=0)
+        assert (table["interval"] == {"low": None, "high": None}) == (few == 4)
+        assert ("no interval" in report.lines(table)) == (few == 4)
 
 
 def test_the_terminal_says_no_more_than_the_file(labels: pd.DataFrame) -> None:

@@ -170,6 +170,11 @@ def test_blend_holds_the_weights_and_every_system_s_thresholds(finished: Path) -
         assert {name: len(values) for name, values in fitted["bias"].items()} == {"Place": 3, "Note": 2, "Treated": 2}
 
 
+def test_the_ensemble_says_what_its_score_is_of(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("ensemble")
+    assert "each of 1/2 of the cases; new cases get the mean of 2" in capsys.readouterr().out
+
+
 def test_plots_hold_baseline_and_ensemble(finished: Path) -> None:
     write_params(smallest_count=0)
     run("ensemble")
