@@ -213,7 +213,8 @@ def tokenizer() -> Any:
     text = (ROOT / "data/codebooks/nvdrs_youth.yaml").read_text(encoding="utf-8").splitlines()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     options = {"vocab_size": 900, "special_tokens": special, "initial_alphabet": alphabet, "show_progress": False}
-    raw.train_from_iterator([*text, "\nYes\nNo\n"] * 3, trainers.BpeTrainer(**options))
+    answers = [f": {word}" for word in ("Yes", "No", *"ABCDEFGHIJKL")]
+    raw.train_from_iterator([*text, "\nYes\nNo\n"] * 3 + answers * 99, trainers.BpeTrainer(**options))
     fast = PreTrainedTokenizerFast(
         tokenizer_object=raw,
         pad_token="<pad>",
