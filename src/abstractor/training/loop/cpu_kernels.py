@@ -98,8 +98,9 @@ def installed(model: nn.Module, device: torch.device) -> Iterator[None]:
     """
     modules = list(model.modules()) if device.type == "cpu" else []
     dropouts = [module for module in modules if type(module) is nn.Dropout]
-    configs = [module.config for module in modules if isinstance(getattr(module, "config", None), PretrainedConfig)]
-    asking = {id(config): config for config in configs if config._attn_implementation == "sdpa"}
+    configs: list[Any] = [getattr(module, "config", None) for module in modules]
+    encoders = [config for config in configs if isinstance(config, PretrainedConfig)]
+    asking = {id(config): config for config in encoders if config._attn_implementation == "sdpa"}
     if any(getattr(module, "is_causal", False) for module in modules):
         asking = {}
     ALL_ATTENTION_FUNCTIONS.register(PRODUCTS, attention)
