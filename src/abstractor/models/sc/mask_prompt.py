@@ -54,8 +54,8 @@ def prompt(tokenizer: Any, codebook: Codebook) -> list[int]:
     """
     mask = _mask(tokenizer)
     # The space makes a name's first word the token that it is within a text.
-    described = plain_tokens(tokenizer, [f" {described(variable)}" for variable in codebook.variables])
-    return [token for tokens in described for token in (*tokens, mask)]
+    wordings = plain_tokens(tokenizer, [f" {described(variable)}" for variable in codebook.variables])
+    return [token for tokens in wordings for token in (*tokens, mask)]
 
 
 def _mask(tokenizer: Any) -> int:
